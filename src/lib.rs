@@ -1,0 +1,5 @@
+//! gldoctor finds out why an offline GitLab, its container registry, its Docker clients or its
+//! runners do not work together. `host` looks, `checks` judge, `report` tells.
+
+pub mod parse;
+pub mod trust;

@@ -1,0 +1,1 @@
+//! Who accepts a certificate, and why not: judged as each real client would.

@@ -1,5 +1,8 @@
 //! gldoctor finds out why an offline GitLab, its container registry, its Docker clients or its
 //! runners do not work together. `host` looks, `checks` judge, `report` tells.
 
+pub mod checks;
+pub mod host;
 pub mod parse;
+pub mod report;
 pub mod trust;

@@ -1,0 +1,12 @@
+//! The container registry: does it answer, to whom, and with what.
+
+use super::Group;
+
+mod debug_server;
+
+/// Checks of the container registry.
+pub(super) static GROUP: Group = Group {
+    name: "registry",
+    about: "the container registry, its token flow and its storage settings",
+    checks: &[&debug_server::CHECK],
+};

@@ -1,0 +1,94 @@
+//! Question: what is known of a file without opening it.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use super::open::{is_missing, place, refusal};
+use crate::host::system::Accounts;
+use crate::host::{Machine, Question, Scope, Unknown};
+
+/// Asks for kind, size, owner, mode and time of a file; links are followed.
+#[derive(Debug, Serialize)]
+pub struct FileFacts {
+    /// Absolute.
+    pub path: Utf8PathBuf,
+}
+
+/// What `stat` tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What it is.
+    pub kind: Kind,
+    /// In bytes.
+    pub size: u64,
+    /// Permission bits, such as `0o600`.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// The owner's name in the installation's own `/etc/passwd`.
+    pub owner: Option<String>,
+    /// The group's name in the installation's own `/etc/group`.
+    pub group: Option<String>,
+    /// Last change of the content.
+    pub modified: Timestamp,
+    /// Where the path itself is a symbolic link: what it says.
+    pub link: Option<String>,
+}
+
+impl FileFacts {
+    /// The facts of the file at `path`.
+    pub fn of(path: impl Into<Utf8PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+impl Question for FileFacts {
+    /// `None` where nothing is, or a link leads nowhere.
+    type Answer = Option<Facts>;
+
+    const KIND: &'static str = "file-facts";
+
+    fn label(&self) -> String {
+        format!("file {}", self.path)
+    }
+
+    async fn look(&self, machine: &Machine) -> Result<Option<Facts>, Unknown> {
+        let (scope, path) = (machine.scope().clone(), self.path.clone());
+        machine.off_thread(move || facts(&scope, &path)).await
+    }
+}
+
+fn facts(scope: &Scope, path: &Utf8Path) -> Result<Option<Facts>, Unknown> {
+    let found = place(scope, path).and_then(|(base, rest)| std::fs::metadata(base.join(rest)));
+    let metadata = match found {
+        Ok(metadata) => metadata,
+        Err(error) if is_missing(&error) => return Ok(None),
+        Err(error) => return Err(refusal(path, &error)),
+    };
+    let accounts = Accounts::read(scope);
+    Ok(Some(Facts {
+        kind: Kind::from(&metadata),
+        size: metadata.len(),
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+        owner: accounts.user(metadata.uid()),
+        group: accounts.group(metadata.gid()),
+        modified: Timestamp::new(metadata.mtime(), 0).unwrap_or(Timestamp::UNIX_EPOCH),
+        link: link_text(scope, path),
+    }))
+}
+
+/// What the last part of the path says, where that is a link itself.
+fn link_text(scope: &Scope, path: &Utf8Path) -> Option<String> {
+    let (folder, name) = (path.parent()?, path.file_name()?);
+    let (base, rest) = place(scope, folder).ok()?;
+    let target = std::fs::read_link(base.join(rest).join(name)).ok()?;
+    Some(target.to_string_lossy().into_owned())
+}

@@ -1,0 +1,90 @@
+//! Questions about files and folders.
+
+mod directory;
+mod facts;
+pub(in crate::host) mod open;
+
+use serde::{Deserialize, Serialize};
+
+pub use directory::{Directory, Entry, Listing};
+pub use facts::{Facts, FileFacts};
+pub(crate) use open::Limits;
+
+/// What stands where a file was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum File<T> {
+    /// Nothing, or a symbolic link that leads nowhere.
+    Missing,
+    /// Something that is not a regular file.
+    NotAFile(Kind),
+    /// A regular file that gldoctor does not read because of its size in bytes.
+    TooLarge(u64),
+    /// A regular file that cannot be understood.
+    Malformed(Malformed),
+    /// A regular file and what it says.
+    Read(T),
+}
+
+/// Where and how a file's content is not what it should be. Never holds any of the content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Malformed {
+    /// The line, from 1, where it is known.
+    pub line: Option<u32>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// The kinds of directory entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A named pipe.
+    Fifo,
+    /// A Unix socket.
+    Socket,
+    /// A character or block device.
+    Device,
+}
+
+impl<T> File<T> {
+    /// The content, where there is some.
+    pub fn read(&self) -> Option<&T> {
+        match self {
+            Self::Read(content) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// What stands in the way of reading, in words; `None` if the file was read or is missing.
+    pub fn obstacle(&self) -> Option<String> {
+        match self {
+            Self::Missing | Self::Read(_) => None,
+            Self::NotAFile(kind) => Some(format!("it is {kind}, not a file")),
+            Self::TooLarge(size) => Some(format!("it is too large to be one ({size} bytes)")),
+            Self::Malformed(Malformed { line: Some(line), message }) => {
+                Some(format!("line {line}: {message}"))
+            }
+            Self::Malformed(Malformed { line: None, message }) => Some(message.clone()),
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Directory => "a folder",
+            Self::Link => "a symbolic link",
+            Self::Fifo => "a named pipe",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        })
+    }
+}

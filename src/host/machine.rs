@@ -1,0 +1,156 @@
+//! Where and how to look: which root folder, which path maps, network or not, how long.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::Unknown;
+use super::request::Request;
+
+/// How many network looks run side by side; enough for hundreds of dead endpoints to cost one
+/// timeout, few enough for a default limit of 1024 open files.
+const NETWORK_LOOKS: usize = 256;
+
+/// How many file looks run side by side.
+const FILE_LOOKS: usize = 16;
+
+/// What of the machine is looked at.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Another root folder: a mounted disk, a container volume, an unpacked archive. `None` is
+    /// the running system itself.
+    pub root: Option<Utf8PathBuf>,
+    /// Folders that lie elsewhere on this machine, as volumes of a container do.
+    pub maps: Vec<MapRule>,
+    /// Whether the network may be asked; if not, why (`Err`), in words for the report.
+    pub network: Result<(), String>,
+}
+
+/// `--map FROM=TO`: what the installation calls `from` lies at `to` on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapRule {
+    /// The path as GitLab in its container sees it, absolute.
+    pub from: Utf8PathBuf,
+    /// The path on this machine, absolute.
+    pub to: Utf8PathBuf,
+}
+
+/// The machine behind a live host.
+pub struct Machine {
+    scope: Scope,
+    request: Request,
+    at: Option<Timestamp>,
+    patience: Duration,
+    network_gate: Semaphore,
+    file_gate: Semaphore,
+}
+
+impl Machine {
+    /// A machine that is looked at within `scope`, waiting `patience` for each answer.
+    pub fn new(scope: Scope, request: Request, patience: Duration) -> Self {
+        Self {
+            scope,
+            request,
+            at: None,
+            patience,
+            network_gate: Semaphore::new(NETWORK_LOOKS),
+            file_gate: Semaphore::new(FILE_LOOKS),
+        }
+    }
+
+    /// The same machine, judged as if the time were `at`.
+    #[must_use]
+    pub fn at(self, at: Option<Timestamp>) -> Self {
+        Self { at, ..self }
+    }
+
+    /// The deadline of each question.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The deadline of one stage of a look (a connection, a handshake): short enough that a silent
+    /// peer becomes an answer before the question's own deadline ends the look.
+    pub(super) fn stage(&self) -> Duration {
+        self.patience.saturating_sub(Duration::from_millis(250)).max(self.patience / 2)
+    }
+
+    /// What the administrator asked for in words.
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The time that the administrator wants judged, if not now.
+    pub(super) fn judged_at(&self) -> Option<Timestamp> {
+        self.at
+    }
+
+    /// Where files are looked for.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Leave to use the network now, or why the user left it out.
+    pub(super) async fn network(&self) -> Result<SemaphorePermit<'_>, Unknown> {
+        if let Err(why) = &self.scope.network {
+            return Err(Unknown::LeftOut(why.clone()));
+        }
+        self.network_gate.acquire().await.map_err(|error| Unknown::Crashed(error.to_string()))
+    }
+
+    /// Runs file work on a thread of its own, so that a stalled disk stalls nothing else.
+    pub(super) async fn off_thread<T, F>(&self, work: F) -> Result<T, Unknown>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Unknown> + Send + 'static,
+    {
+        let _permit =
+            self.file_gate.acquire().await.map_err(|error| Unknown::Crashed(error.to_string()))?;
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => Err(Unknown::Crashed(super::panic_text(panic.as_ref()))),
+                Err(error) => Err(Unknown::Crashed(error.to_string())),
+            },
+        }
+    }
+}
+
+impl Scope {
+    /// The running system, with its network.
+    pub fn live() -> Self {
+        Self { root: None, maps: Vec::new(), network: Ok(()) }
+    }
+
+    /// The running system itself, whose paths need no translation.
+    pub(super) fn is_plain(&self) -> bool {
+        self.root.is_none() && self.maps.is_empty()
+    }
+
+    /// Whether what only a running system has (sockets, processes) can be seen.
+    pub(super) fn is_running(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// Where a path lies that holds no symbolic links: the trusted folder and the rest below it.
+    pub(super) fn place(&self, path: &Utf8Path) -> (Utf8PathBuf, Utf8PathBuf) {
+        let nearest = self
+            .maps
+            .iter()
+            .filter(|map| path.starts_with(&map.from))
+            .max_by_key(|map| map.from.components().count());
+        let (base, from) = match nearest {
+            Some(map) => (map.to.clone(), map.from.as_path()),
+            None => (self.root.clone().unwrap_or_else(|| "/".into()), Utf8Path::new("/")),
+        };
+        let rest = path.strip_prefix(from).map(Utf8Path::to_owned).unwrap_or_default();
+        (base, rest)
+    }
+
+    /// Whether a path is a mapped folder or leads to one, so that it needs no look of its own.
+    pub(super) fn leads_to_map(&self, path: &Utf8Path) -> bool {
+        self.maps.iter().any(|map| map.from.starts_with(path))
+    }
+}

@@ -1,0 +1,143 @@
+//! `host` looks. Every look at a machine is a typed question put to a [`Host`]; its answer is
+//! evidence.
+//!
+//! A live host has a [`Machine`] behind it and asks it each question once, however many checks
+//! want the answer. A recorded host answers from a [`Transcript`] and has no machine. So a support
+//! bundle is a recording, offline analysis is a replay, and a test fixture is a small recording.
+//!
+//! What must hold for that to be sound:
+//! - An answer is evidence, never a verdict. A missing file, a refused connection and a silent
+//!   peer are answers; [`Unknown`] is only "we could not look".
+//! - Every answer passes through JSON, live too, so that a replay cannot differ.
+//! - A question's fields are its identity. Timeouts and limits belong to the [`Machine`].
+//! - Questions do not ask questions: `look` gets a machine, not a host. No cycles, no deadlock.
+//! - No answer type has a field in which a secret fits.
+
+mod machine;
+mod question;
+pub mod spelling;
+mod transcript;
+mod unknown;
+
+pub mod files;
+pub mod network;
+pub mod request;
+pub mod system;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt as _;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+pub use machine::{Machine, MapRule, Scope};
+pub use question::{Question, erase};
+pub use transcript::{Key, Look, Reply, Transcript};
+pub use unknown::Unknown;
+
+/// What the questions are put to: a machine, or a recording of one.
+pub struct Host {
+    memory: Arc<Memory>,
+    /// What was asked through this view, as readers see it: `file /etc/gitlab/gitlab.rb`.
+    asked: Mutex<BTreeSet<String>>,
+}
+
+struct Memory {
+    machine: Option<Machine>,
+    memo: Mutex<BTreeMap<Key, Arc<OnceCell<Reply>>>>,
+}
+
+impl Host {
+    /// A host that asks `machine`, each question once.
+    pub fn live(machine: Machine) -> Self {
+        Self::with(Some(machine), BTreeMap::new())
+    }
+
+    /// A host that answers from a recording alone.
+    pub fn recorded(transcript: Transcript) -> Self {
+        let memo = transcript
+            .looks
+            .into_iter()
+            .map(|look| (look.key, Arc::new(OnceCell::new_with(Some(look.reply)))))
+            .collect();
+        Self::with(None, memo)
+    }
+
+    fn with(machine: Option<Machine>, memo: BTreeMap<Key, Arc<OnceCell<Reply>>>) -> Self {
+        Self {
+            memory: Arc::new(Memory { machine, memo: Mutex::new(memo) }),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// The same host through fresh eyes: one memory, its own note of what was asked.
+    #[must_use]
+    pub fn view(&self) -> Self {
+        Self { memory: Arc::clone(&self.memory), asked: Mutex::default() }
+    }
+
+    /// Whether a machine stands behind this host, rather than a recording.
+    pub fn is_live(&self) -> bool {
+        self.memory.machine.is_some()
+    }
+
+    /// Puts a question. The first to ask waits for the look; everyone else gets its answer.
+    pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Unknown> {
+        lock(&self.asked).insert(question.label());
+        let key = Key::of(&question)?;
+        let cell = Arc::clone(lock(&self.memory.memo).entry(key).or_default());
+        let reply = match (&self.memory.machine, cell.get()) {
+            (_, Some(reply)) => reply,
+            (None, None) => return Err(Unknown::NotRecorded),
+            (Some(machine), None) => cell.get_or_init(|| look(&question, machine)).await,
+        };
+        let answer = reply.clone()?;
+        serde_json::from_value(answer).map_err(|error| {
+            Unknown::Unreadable(format!("the recorded answer does not fit this version: {error}"))
+        })
+    }
+
+    /// What was asked through this view, sorted.
+    pub fn looked_at(&self) -> Vec<String> {
+        lock(&self.asked).iter().cloned().collect()
+    }
+
+    /// Every answer given so far, sorted by question. Looks still under way are left out.
+    pub fn transcript(&self) -> Transcript {
+        let looks = lock(&self.memory.memo)
+            .iter()
+            .filter_map(|(key, cell)| Some(Look { key: key.clone(), reply: cell.get()?.clone() }))
+            .collect();
+        Transcript { looks }
+    }
+}
+
+/// One look, held to the machine's deadline; a panic in it stays in it.
+async fn look<Q: Question>(question: &Q, machine: &Machine) -> Reply {
+    let guarded = AssertUnwindSafe(question.look(machine)).catch_unwind();
+    let answer = match tokio::time::timeout(machine.patience(), guarded).await {
+        Err(_) => return Err(Unknown::TimedOut(machine.patience().as_secs())),
+        Ok(Err(panic)) => return Err(Unknown::Crashed(panic_text(panic.as_ref()))),
+        Ok(Ok(answer)) => answer?,
+    };
+    serde_json::to_value(answer)
+        .map_err(|error| Unknown::Crashed(format!("the answer cannot be recorded: {error}")))
+}
+
+/// What a panic said, for the report.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// A lock that a panicking check has poisoned still guards sound data: every change is one insert.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A reply that holds no answer, for questions about what the user left out.
+pub(crate) fn is_left_out(reply: &Result<Value, Unknown>) -> bool {
+    matches!(reply, Err(Unknown::LeftOut(_)))
+}

@@ -1,0 +1,73 @@
+//! What the formats for people share: words, wrapping, and text made safe for a terminal.
+
+use super::Report;
+use crate::checks::Severity;
+
+/// The word for a severity.
+pub(super) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Notice => "notice",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+/// The one line that says it all.
+pub(super) fn summary(report: &Report) -> String {
+    let summary = &report.summary;
+    let counted = [
+        (summary.errors, "error", "errors"),
+        (summary.warnings, "warning", "warnings"),
+        (summary.notices, "notice", "notices"),
+        (summary.unknown, "unknown", "unknown"),
+        (summary.passed, "passed", "passed"),
+        (summary.not_applicable, "not applicable", "not applicable"),
+    ];
+    let parts: Vec<_> = counted
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+        .collect();
+    format!("{} checks: {}", report.checks.len(), parts.join(", "))
+}
+
+/// Text from outside on one line, without control characters that could steer a terminal.
+pub(super) fn plain(text: &str) -> String {
+    let safe = |c: char| if c.is_control() || is_direction(c) { ' ' } else { c };
+    text.chars().map(safe).collect()
+}
+
+/// Characters that change the direction of text, and with it what seems to be written.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Breaks text into lines of at most `width` characters between words; a longer word stands on a
+/// line of its own.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in plain(text).split_whitespace() {
+        let last = lines.last_mut();
+        match last {
+            Some(line) if line.is_empty() => word.clone_into(line),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[test]
+fn wrapping_keeps_every_word_and_the_width() {
+    assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+    assert_eq!(wrap("a averylongword b", 5), ["a", "averylongword", "b"]);
+    assert_eq!(wrap("", 5), [""]);
+}
+
+#[test]
+fn nothing_from_outside_steers_the_terminal() {
+    assert_eq!(plain("a\x1b[31mb\r\nc\u{202e}d"), "a [31mb  c d");
+}

@@ -11,13 +11,14 @@ mod selection;
 
 pub mod docs;
 pub mod registry;
+pub mod threshold;
 
 use futures::future::BoxFuture;
 
 pub use causes::{Cause, explain};
 pub use engine::{Outcome, Run, run};
 pub use finding::{Evidence, Finding, Remedy, Severity};
-pub use selection::{Selection, UnknownCheck};
+pub use selection::{Selection, UnknownCheck, find};
 
 use crate::host::{Host, Unknown};
 

@@ -15,6 +15,7 @@
 
 mod machine;
 mod question;
+mod recording;
 pub mod spelling;
 mod transcript;
 mod unknown;
@@ -29,11 +30,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 pub use machine::{Machine, MapRule, Scope};
 pub use question::{Question, erase};
+pub use recording::Recording;
 pub use transcript::{Key, Look, Reply, Transcript};
 pub use unknown::Unknown;
 
@@ -135,9 +136,4 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 /// A lock that a panicking check has poisoned still guards sound data: every change is one insert.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A reply that holds no answer, for questions about what the user left out.
-pub(crate) fn is_left_out(reply: &Result<Value, Unknown>) -> bool {
-    matches!(reply, Err(Unknown::LeftOut(_)))
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::files::Limits;
 use super::files::open::{Opened, open};
 use super::{Machine, Question, Scope, Unknown};
 
@@ -100,12 +99,15 @@ fn fields(text: &str) -> BTreeMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), value.trim_matches(['"', '\'']).to_owned())).collect()
 }
 
+/// The largest account file that is read; an offline site has few accounts.
+const MAX_TEXT: u64 = 16 << 20;
+
 /// A small public text file, where it can be read.
 fn small_text(scope: &Scope, path: &str) -> Option<String> {
     use std::io::Read as _;
     let Ok(Opened::File { handle, .. }) = open(scope, path.into()) else { return None };
     let mut content = Vec::new();
-    handle.take(Limits::CONFIGURATION).read_to_end(&mut content).ok()?;
+    handle.take(MAX_TEXT).read_to_end(&mut content).ok()?;
     Some(String::from_utf8_lossy(&content).into_owned())
 }
 

@@ -3,12 +3,15 @@
 mod directory;
 mod facts;
 pub(in crate::host) mod open;
+mod read;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parse::Malformed;
+
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
-pub(crate) use open::Limits;
+pub use read::{Format, ReadFile};
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,15 +27,6 @@ pub enum File<T> {
     Malformed(Malformed),
     /// A regular file and what it says.
     Read(T),
-}
-
-/// Where and how a file's content is not what it should be. Never holds any of the content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Malformed {
-    /// The line, from 1, where it is known.
-    pub line: Option<u32>,
-    /// What is wrong.
-    pub message: String,
 }
 
 /// The kinds of directory entries.

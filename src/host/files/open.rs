@@ -9,18 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::{File, Kind, Malformed};
+use super::{File, Kind};
 use crate::host::{Machine, Scope, Unknown};
-
-/// How much of a file is read.
-pub(crate) struct Limits;
-
-impl Limits {
-    /// Configuration written by hand or by a package: the largest known is under 1 MiB.
-    pub(crate) const CONFIGURATION: u64 = 16 << 20;
-    /// Certificate files; 10,000 certificates take about 20 MiB.
-    pub(crate) const CERTIFICATES: u64 = 64 << 20;
-}
+use crate::parse::Malformed;
 
 /// As many as the kernel follows before it says ELOOP.
 const MAX_LINKS: usize = 40;

@@ -1,0 +1,62 @@
+//! Limits that an administrator can move with `--threshold KEY=VALUE`.
+
+use super::Stop;
+use super::selection::distance;
+use crate::host::Host;
+use crate::host::request::Requested;
+
+/// One limit.
+#[derive(Debug)]
+pub struct Threshold {
+    /// As on the command line.
+    pub key: &'static str,
+    /// Unless the user says otherwise.
+    pub default: u64,
+    /// What it limits, with its unit.
+    pub about: &'static str,
+}
+
+/// From which offset on a clock is a warning.
+pub static CLOCK_WARNING: Threshold = Threshold {
+    key: "clock-warning-ms",
+    default: 1000,
+    about: "clock offset that is a warning, in milliseconds",
+};
+
+/// From which offset on a clock is an error.
+pub static CLOCK_ERROR: Threshold = Threshold {
+    key: "clock-error-ms",
+    default: 5000,
+    about: "clock offset that is an error, in milliseconds",
+};
+
+/// Every limit there is.
+pub static ALL: &[&Threshold] = &[&CLOCK_WARNING, &CLOCK_ERROR];
+
+/// A key that is not in the list.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no threshold '{key}'; did you mean '{nearest}'?")]
+pub struct UnknownThreshold {
+    key: String,
+    nearest: &'static str,
+}
+
+/// The limit with this key, or the nearest there is.
+pub fn find(key: &str) -> Result<&'static Threshold, UnknownThreshold> {
+    ALL.iter().copied().find(|threshold| threshold.key == key).ok_or_else(|| UnknownThreshold {
+        key: key.to_owned(),
+        nearest: ALL
+            .iter()
+            .map(|threshold| threshold.key)
+            .min_by_key(|known| distance(known, key))
+            .unwrap_or_default(),
+    })
+}
+
+impl Threshold {
+    /// Its value in this run.
+    pub async fn of(&self, host: &Host) -> Result<u64, Stop> {
+        let request = host.ask(Requested).await?;
+        Ok(request.thresholds.get(self.key).copied().unwrap_or(self.default))
+    }
+}

@@ -1,0 +1,127 @@
+//! What each command does.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+
+use super::args::{
+    AnalyzeArgs, BundleArgs, ExplainArgs, ListArgs, RunArgs, SelectArgs, ShowArgs, ShowFormat,
+};
+use super::output::{complain, print, tell, write};
+use super::runner::{Examination, block_on, examine, machine};
+use crate::bundle;
+use crate::checks::{self, Selection, threshold};
+use crate::host::{Host, Recording};
+use crate::install;
+
+/// The largest bundle that is read.
+const MAX_BUNDLE: u64 = 512 << 20;
+
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    let examination = examination(&args.select, args.look.deadline)?;
+    let host = Host::live(machine(&args.look)?);
+    let report = block_on(examine(&host, &examination))??;
+    tell(&report, &args.tell)?;
+    Ok(report.summary.exit_code)
+}
+
+pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
+    let examination = examination(&args.select, args.look.deadline)?;
+    let host = Host::live(machine(&args.look)?);
+    let report = block_on(examine(&host, &examination))??;
+    let recording = Recording::of(host.transcript());
+    let path = args.output.clone().unwrap_or_else(|| {
+        let stamp = report.started_at.strftime("%Y%m%dT%H%M%SZ");
+        Utf8PathBuf::from(format!("gldoctor-{}-{stamp}.tar.gz", report.host.name))
+    });
+    if path.extension() == Some("json") {
+        write(&path, recording.to_text().as_bytes())?;
+    } else {
+        write(&path, &bundle::pack(&recording, &report)?)?;
+    }
+    if !args.quiet {
+        complain(&format!("wrote {path}; look at it with: gldoctor analyze {path}"));
+    }
+    Ok(report.summary.exit_code)
+}
+
+pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<u8> {
+    let examination = examination(&args.select, Duration::MAX)?;
+    let content = read(&args.file)?;
+    let recording =
+        bundle::open(&content).map_err(|why| anyhow::anyhow!("{}: {why}", args.file))?;
+    let host = Host::recorded(recording.looks);
+    let report = block_on(examine(&host, &examination))??;
+    tell(&report, &args.tell)?;
+    Ok(report.summary.exit_code)
+}
+
+pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
+    let host = Host::live(machine(&args.look)?);
+    let installation = block_on(install::Installation::of(&host))?;
+    print(&match args.format {
+        ShowFormat::Human => installation.to_text(),
+        ShowFormat::Json => serde_json::to_string_pretty(&installation)? + "\n",
+    })?;
+    Ok(0)
+}
+
+pub(super) fn list(args: &ListArgs) -> anyhow::Result<u8> {
+    print(&match args.format {
+        ShowFormat::Human => list_text(),
+        ShowFormat::Json => list_json()?,
+    })?;
+    Ok(0)
+}
+
+fn list_text() -> String {
+    let mut out = String::new();
+    for group in checks::GROUPS {
+        let _ = writeln!(out, "{}: {}", group.name, group.about);
+        for check in group.checks {
+            let _ = writeln!(out, "  {:<24}{}", check.id, check.title);
+        }
+    }
+    let _ = writeln!(out, "\nthresholds (--threshold KEY=VALUE):");
+    for threshold in threshold::ALL {
+        let _ = writeln!(out, "  {}={}  {}", threshold.key, threshold.default, threshold.about);
+    }
+    out
+}
+
+fn list_json() -> anyhow::Result<String> {
+    let checks: Vec<_> = checks::all()
+        .map(|check| serde_json::json!({ "id": check.id, "title": check.title }))
+        .collect();
+    Ok(serde_json::to_string_pretty(&checks)? + "\n")
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
+    let check = checks::find(&args.id)?;
+    let mut out = format!("{}: {}\n\n", check.id, check.title);
+    for line in check.page.lines() {
+        // Doc comments start with a blank behind the slashes.
+        let _ = writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(line));
+    }
+    print(&out)?;
+    Ok(0)
+}
+
+fn examination(select: &SelectArgs, deadline: Duration) -> anyhow::Result<Examination<'_>> {
+    let selection = Selection::new(&select.only, &select.skip)?;
+    Ok(Examination { selection, select, deadline })
+}
+
+/// Reads a file that the user named.
+fn read(path: &Utf8PathBuf) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let metadata = path.metadata().with_context(|| path.to_string())?;
+    anyhow::ensure!(metadata.is_file(), "{path}: not a regular file");
+    let mut content = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| path.to_string())?;
+    file.take(MAX_BUNDLE + 1).read_to_end(&mut content).with_context(|| path.to_string())?;
+    anyhow::ensure!(content.len() as u64 <= MAX_BUNDLE, "{path}: larger than any bundle");
+    Ok(content)
+}

@@ -1,0 +1,57 @@
+//! The command line: what each command calls, and what `gldoctor` exits with.
+
+mod args;
+mod commands;
+mod output;
+mod runner;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Command;
+
+/// The exit code for wrong usage or configuration.
+const USAGE: u8 = 2;
+
+/// The exit code for a fault of gldoctor itself.
+pub const FAULT: u8 = 4;
+
+/// Finds out why an offline GitLab, its container registry, its Docker clients or its runners do
+/// not work together. It only reads.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gldoctor",
+    version,
+    max_term_width = 100,
+    after_help = "Exit code: 0 nothing at or above --fail-on; 1 findings; 2 wrong usage; \
+                  3 something could not be told; 4 a fault of gldoctor itself."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+impl Cli {
+    /// Does what the user asked for. Errors end here, as a sentence on standard error.
+    pub fn execute(self) -> ExitCode {
+        let done = match self.command {
+            Command::Run(args) => commands::run(&args),
+            Command::Bundle(args) => commands::bundle(&args),
+            Command::Analyze(args) => commands::analyze(&args),
+            Command::Show(args) => commands::show(&args),
+            Command::List(args) => commands::list(&args),
+            Command::Explain(args) => commands::explain(&args),
+        };
+        ExitCode::from(done.unwrap_or_else(|error| {
+            output::complain(&format!("error: {error:#}"));
+            USAGE
+        }))
+    }
+}
+
+#[test]
+fn the_flags_are_consistent() {
+    use clap::CommandFactory as _;
+    Cli::command().debug_assert();
+}

@@ -1,0 +1,87 @@
+//! Where a value comes from.
+
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::checks::Evidence;
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sourced<T> {
+    /// What it is.
+    pub value: T,
+    /// Where it stands.
+    pub source: Source,
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// In a file.
+    File {
+        /// Absolute.
+        path: Utf8PathBuf,
+        /// From 1.
+        line: Option<u32>,
+    },
+    /// In a flag of gldoctor, such as `--registry-url`.
+    Flag(String),
+    /// Nowhere: it follows from something else, in words.
+    Default(String),
+}
+
+impl<T> Sourced<T> {
+    /// A value that stands in a file.
+    pub fn file(value: T, path: impl Into<Utf8PathBuf>, line: Option<u32>) -> Self {
+        Self { value, source: Source::File { path: path.into(), line } }
+    }
+
+    /// A value that was given with a flag.
+    pub fn flag(value: T, flag: &str) -> Self {
+        Self { value, source: Source::Flag(flag.to_owned()) }
+    }
+
+    /// A value that nobody wrote.
+    pub fn default(value: T, why: &str) -> Self {
+        Self { value, source: Source::Default(why.to_owned()) }
+    }
+
+    /// Another value from the same source.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: change(self.value), source: self.source }
+    }
+}
+
+impl<T: ToString> Sourced<T> {
+    /// The value as evidence, with its place.
+    pub fn evidence(&self, what: impl Into<String>) -> Evidence {
+        self.source.evidence(what, self.value.to_string())
+    }
+}
+
+impl Source {
+    /// Something seen at this place.
+    pub fn evidence(&self, what: impl Into<String>, value: impl ToString) -> Evidence {
+        match self {
+            Self::File { path, line } => Evidence::new(what, value).at(path.as_str(), *line),
+            Self::Flag(_) | Self::Default(_) => {
+                Evidence::new(what, format!("{} ({self})", value.to_string()))
+            }
+        }
+    }
+}
+
+/// `path:line`, `--flag`, or the reason.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line: Some(line) } => write!(f, "{path}:{line}"),
+            Self::File { path, line: None } => write!(f, "{path}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Default(why) => write!(f, "{why}"),
+        }
+    }
+}

@@ -4,6 +4,8 @@
 pub mod bundle;
 pub mod checks;
 pub mod cli;
+pub mod examination;
+#[expect(clippy::disallowed_methods, reason = "this is the one door to the machine")]
 pub mod host;
 pub mod install;
 pub mod parse;

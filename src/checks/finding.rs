@@ -164,6 +164,7 @@ impl Finding {
 
 impl Evidence {
     /// Something seen that stands in no file.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have at hand")]
     pub fn new(what: impl Into<String>, value: impl ToString) -> Self {
         Self { what: what.into(), value: value.to_string(), path: None, line: None }
     }

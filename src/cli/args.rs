@@ -35,7 +35,7 @@ pub(super) struct RunArgs {
     pub(super) select: SelectArgs,
     #[command(flatten)]
     pub(super) tell: TellArgs,
-    /// List what would be looked at, without asking the network or walking big folders
+    /// List what would be looked at, as far as the files tell; the network is not asked
     #[arg(long)]
     pub(super) plan: bool,
 }

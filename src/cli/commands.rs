@@ -1,36 +1,54 @@
 //! What each command does.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 
-use super::args::{
-    AnalyzeArgs, BundleArgs, ExplainArgs, ListArgs, RunArgs, SelectArgs, ShowArgs, ShowFormat,
-};
+use super::args::{AnalyzeArgs, BundleArgs, ExplainArgs, ListArgs, RunArgs, ShowArgs, ShowFormat};
 use super::output::{complain, print, tell, write};
-use super::runner::{Examination, block_on, examine, machine};
+use super::runner::{block_on, examination, machine};
 use crate::bundle;
-use crate::checks::{self, Selection, threshold};
+use crate::checks::{self, threshold};
 use crate::host::{Host, Recording};
 use crate::install;
+use crate::report::Report;
 
 /// The largest bundle that is read.
 const MAX_BUNDLE: u64 = 512 << 20;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    let examination = examination(&args.select, args.look.deadline)?;
-    let host = Host::live(machine(&args.look)?);
-    let report = block_on(examine(&host, &examination))??;
+    let examination = examination(&args.select, Some(args.look.deadline))?;
+    let machine = machine(&args.look)?;
+    let machine =
+        if args.plan { machine.without_network("--plan asks no network") } else { machine };
+    let host = Host::live(machine);
+    let report = block_on(examination.of(&host))??;
+    if args.plan {
+        print(&plan_text(&report))?;
+        return Ok(0);
+    }
     tell(&report, &args.tell)?;
     Ok(report.summary.exit_code)
 }
 
+/// What each check asked for. The network was left out, so what stands behind it is named only as
+/// far as the files tell.
+fn plan_text(report: &Report) -> String {
+    let mut out = String::new();
+    for check in report.checks.iter().filter(|check| !check.looked_at.is_empty()) {
+        let _ = writeln!(out, "{}", check.id);
+        for look in &check.looked_at {
+            let _ = writeln!(out, "  {look}");
+        }
+    }
+    out
+}
+
 pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
-    let examination = examination(&args.select, args.look.deadline)?;
+    let examination = examination(&args.select, Some(args.look.deadline))?;
     let host = Host::live(machine(&args.look)?);
-    let report = block_on(examine(&host, &examination))??;
+    let report = block_on(examination.of(&host))??;
     let recording = Recording::of(host.transcript());
     let path = args.output.clone().unwrap_or_else(|| {
         let stamp = report.started_at.strftime("%Y%m%dT%H%M%SZ");
@@ -48,12 +66,12 @@ pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<u8> {
-    let examination = examination(&args.select, Duration::MAX)?;
+    let examination = examination(&args.select, None)?;
     let content = read(&args.file)?;
     let recording =
         bundle::open(&content).map_err(|why| anyhow::anyhow!("{}: {why}", args.file))?;
     let host = Host::recorded(recording.looks);
-    let report = block_on(examine(&host, &examination))??;
+    let report = block_on(examination.of(&host))??;
     tell(&report, &args.tell)?;
     Ok(report.summary.exit_code)
 }
@@ -109,12 +127,8 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn examination(select: &SelectArgs, deadline: Duration) -> anyhow::Result<Examination<'_>> {
-    let selection = Selection::new(&select.only, &select.skip)?;
-    Ok(Examination { selection, select, deadline })
-}
-
 /// Reads a file that the user named.
+#[expect(clippy::disallowed_methods, reason = "the user's own file is no evidence")]
 fn read(path: &Utf8PathBuf) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
     let metadata = path.metadata().with_context(|| path.to_string())?;

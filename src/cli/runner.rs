@@ -1,6 +1,6 @@
-//! Runs the checks on a host and makes the report.
+//! From flags to an examination.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -8,19 +8,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::args::{LookArgs, SelectArgs};
 use super::output::progress;
-use crate::checks::{self, Run, Selection};
+use crate::checks::Selection;
+use crate::examination::Examination;
 use crate::host::request::Request;
-use crate::host::system::Now;
-use crate::host::{Host, Machine, Scope};
-use crate::install;
-use crate::report::{Preamble, Report};
-
-/// How a host is examined.
-pub(super) struct Examination<'a> {
-    pub(super) selection: Selection,
-    pub(super) select: &'a SelectArgs,
-    pub(super) deadline: Duration,
-}
+use crate::host::{Machine, Scope};
 
 /// The machine that the flags describe.
 pub(super) fn machine(args: &LookArgs) -> anyhow::Result<Machine> {
@@ -34,6 +25,19 @@ pub(super) fn machine(args: &LookArgs) -> anyhow::Result<Machine> {
     Ok(Machine::new(scope, request, args.timeout).at(args.at))
 }
 
+/// The examination that the flags describe; a replay, which waits for nothing, has no deadline.
+pub(super) fn examination(
+    select: &SelectArgs,
+    deadline: Option<Duration>,
+) -> anyhow::Result<Examination> {
+    Ok(Examination {
+        selection: Selection::new(&select.only, &select.skip)?,
+        fail_on: select.fail_on.into(),
+        cut_short: deadline.map_or_else(|| futures::future::pending().boxed(), cut_short),
+        progress,
+    })
+}
+
 /// Runs a future to its end. Looks that hang in the kernel are left behind, not waited for.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime: Runtime = Builder::new_current_thread().enable_all().build()?;
@@ -42,30 +46,8 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(done)
 }
 
-/// Runs every check that is wanted, and reports.
-pub(super) async fn examine(host: &Host, examination: &Examination<'_>) -> anyhow::Result<Report> {
-    let started = Instant::now();
-    let started_at = host.ask(Now).await?;
-    let run = Run {
-        selection: &examination.selection,
-        cut_short: cut_short(host.is_live(), examination.deadline).shared(),
-        progress: &progress,
-    };
-    let outcomes = checks::run(host, checks::all(), &run).await;
-    let preamble = Preamble {
-        host: install::host_info(host).await,
-        started_at,
-        duration: if host.is_live() { started.elapsed() } else { Duration::ZERO },
-        fail_on: examination.select.fail_on.into(),
-    };
-    Ok(Report::new(preamble, &outcomes))
-}
-
-/// What ends a run early: its deadline, or the user. A replay waits for nothing.
-fn cut_short(live: bool, deadline: Duration) -> BoxFuture<'static, String> {
-    if !live {
-        return futures::future::pending().boxed();
-    }
+/// What ends a run early: its deadline, or the user.
+fn cut_short(deadline: Duration) -> BoxFuture<'static, String> {
     async move {
         tokio::select! {
             () = tokio::time::sleep(deadline) => {

@@ -66,6 +66,13 @@ impl Machine {
         Self { at, ..self }
     }
 
+    /// The same machine, of which only files are looked at; `why` is told in the report.
+    #[must_use]
+    pub fn without_network(mut self, why: &str) -> Self {
+        self.scope.network = Err(why.to_owned());
+        self
+    }
+
     /// The deadline of each question.
     pub fn patience(&self) -> Duration {
         self.patience

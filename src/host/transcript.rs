@@ -31,7 +31,7 @@ impl Key {
 
 /// One question with its reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Recorded", into = "Recorded")]
+#[serde(from = "Recorded", into = "Recorded")]
 pub struct Look {
     /// What was asked.
     pub key: Key,
@@ -74,15 +74,13 @@ impl From<Look> for Recorded {
     }
 }
 
-impl TryFrom<Recorded> for Look {
-    type Error = std::convert::Infallible;
-
-    fn try_from(recorded: Recorded) -> Result<Self, Self::Error> {
+impl From<Recorded> for Look {
+    fn from(recorded: Recorded) -> Self {
         let reply = match recorded.reply {
             RecordedReply::Answer(answer) => Ok(answer),
             RecordedReply::Unknown(unknown) => Err(unknown),
         };
-        Ok(Self { key: Key::new(&recorded.kind, &recorded.ask), reply })
+        Self { key: Key::new(&recorded.kind, &recorded.ask), reply }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod line_index;
 mod node;
+pub mod registry_yml;
 pub mod scrub;
 pub mod setting;
 mod text;

@@ -1,12 +1,42 @@
 //! Pure readers: bytes in, facts out. Nothing here opens a file or knows where one lies.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// Placeholder until the readers land.
+mod line_index;
+mod node;
+pub mod registry_yml;
+pub mod scrub;
+pub mod setting;
+mod text;
+mod yaml;
+
+/// A file that its real reader would refuse, or that is too large or too deep to be one.
+///
+/// The message is made of fixed words and names of settings. It never quotes the file, for the
+/// line that does not parse may be the one with the password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Malformed {
-    /// The line.
+    /// The line of the fault, counted from 1, where the parser knows it.
     pub line: Option<u32>,
-    /// What is wrong.
+    /// What is wrong, in lower case and without a final dot.
     pub message: String,
 }
+
+impl Malformed {
+    fn new(line: impl Into<Option<u32>>, message: impl Into<String>) -> Self {
+        Self { line: line.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(out, "line {line}: {}", self.message),
+            None => out.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}

@@ -1,0 +1,163 @@
+//! The section `storage`: one driver, and what goes with every driver.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::parse::setting::{Located, Scalar, Setting};
+use crate::parse::yaml::Section;
+
+/// The section `storage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// The line of the section, if there is one.
+    pub line: Option<u32>,
+    /// Every driver that is named. The registry refuses to start unless it is exactly one.
+    pub drivers: Vec<Driver>,
+    /// `storage.delete.enabled`.
+    pub delete_enabled: Setting,
+    /// `storage.redirect.disable`.
+    pub redirect_disable: Setting,
+    /// `storage.cache.blobdescriptor`.
+    pub cache_blobdescriptor: Setting,
+    /// `storage.maintenance.readonly`, which has to be a mapping.
+    pub readonly: Setting,
+    /// `storage.maintenance.readonly.enabled`, which has to be a boolean.
+    pub readonly_enabled: Setting,
+    /// `storage.maintenance.uploadpurging`. Where it is given it replaces the defaults whole.
+    pub uploadpurging: Option<UploadPurging>,
+}
+
+/// The section `storage.maintenance.uploadpurging`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UploadPurging {
+    /// `enabled`.
+    pub enabled: Setting,
+    /// `age`.
+    pub age: Setting,
+    /// `interval`.
+    pub interval: Setting,
+    /// `dryrun`.
+    pub dryrun: Setting,
+}
+
+/// A storage driver and its parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Driver {
+    /// `filesystem`, `s3`, `s3_v2`, `gcs`, `azure`, or what else is written there.
+    pub name: String,
+    /// The line.
+    pub line: Option<u32>,
+    /// The environment variable that named it.
+    pub variable: Option<String>,
+    /// The parameters that are not secret, by name.
+    pub parameters: BTreeMap<String, Located<Scalar>>,
+    /// The names of the parameters that are secret, or not known to be harmless, and set.
+    pub hidden: Vec<Located<String>>,
+}
+
+/// What stands beside the driver. `tag` is of Distribution 3.
+pub(super) const NOT_DRIVERS: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
+
+/// Parameters of the drivers that hold no secret, of all drivers together: no name means one
+/// thing in one driver and a secret in another.
+const HARMLESS: [&str; 44] = [
+    "accelerate",
+    "bucket",
+    "checksum_algorithm",
+    "checksum_disabled",
+    "chunksize",
+    "container",
+    "credentials_type",
+    "encrypt",
+    "forcepathstyle",
+    "keyfile",
+    "keyid",
+    "legacyrootprefix",
+    "loglevel",
+    "max_retries",
+    "maxconcurrency",
+    "maxrequestspersecond",
+    "maxretries",
+    "maxthreads",
+    "multipartcopychunksize",
+    "multipartcopymaxconcurrency",
+    "multipartcopythresholdsize",
+    "objectacl",
+    "objectownership",
+    "parallelwalk",
+    "pathstyle",
+    "realm",
+    "region",
+    "regionendpoint",
+    "retry_delay",
+    "rootdirectory",
+    "secure",
+    "serviceurl",
+    "skipverify",
+    "storageclass",
+    "trimlegacyrootprefix",
+    "usedualstack",
+    "usefipsendpoint",
+    "useragent",
+    "v4auth",
+    "endpoint",
+    "internal",
+    "authurl",
+    "insecureskipverify",
+    "tenantdomain",
+];
+
+pub(super) fn storage(section: Section<'_>) -> Storage {
+    let maintenance = section.get("maintenance");
+    let readonly = maintenance.get("readonly");
+    let purging = maintenance.get("uploadpurging");
+    Storage {
+        line: section.line(),
+        drivers: drivers(section),
+        delete_enabled: section.get("delete").scalar("enabled"),
+        redirect_disable: section.get("redirect").scalar("disable"),
+        cache_blobdescriptor: section.get("cache").scalar("blobdescriptor"),
+        readonly: readonly.setting(),
+        readonly_enabled: readonly.scalar("enabled"),
+        uploadpurging: (!purging.is_null()).then(|| UploadPurging {
+            enabled: purging.scalar("enabled"),
+            age: purging.scalar("age"),
+            interval: purging.scalar("interval"),
+            dryrun: purging.scalar("dryrun"),
+        }),
+    }
+}
+
+fn drivers(section: Section<'_>) -> Vec<Driver> {
+    let name = |name: &Located<String>| Driver {
+        name: name.value.clone(),
+        line: name.line,
+        ..Driver::default()
+    };
+    let mut drivers: Vec<Driver> = section.choices().iter().map(name).collect();
+    drivers.retain(|driver| !NOT_DRIVERS.contains(&driver.name.as_str()));
+    for driver in &mut drivers {
+        for (key, value) in section.get(&driver.name).entries() {
+            driver.set(key, Located::at(value.line(), ()), value.setting());
+        }
+    }
+    drivers
+}
+
+impl Driver {
+    /// Notes a parameter: with its value if it is harmless, by its name otherwise.
+    pub(super) fn set(&mut self, key: &str, place: Located<()>, value: Setting) {
+        let Some(value) = value else { return };
+        if HARMLESS.contains(&key) {
+            self.parameters.insert(key.to_owned(), value);
+            return;
+        }
+        self.hidden.retain(|hidden| hidden.value != key);
+        let Located { line, variable, value: () } = place;
+        self.hidden.push(Located { value: key.to_owned(), line, variable });
+    }
+}

@@ -20,6 +20,7 @@ pub mod spelling;
 mod transcript;
 mod unknown;
 
+pub mod environment;
 pub mod files;
 pub mod network;
 pub mod request;

@@ -3,7 +3,9 @@
 //! Everything here is computed from answers of a [`Host`] whenever a check wants it; nothing is
 //! kept. What is not statically known is unknown, never guessed.
 
+mod endpoint;
 mod kind;
+mod settings;
 mod source;
 
 pub mod clock;
@@ -17,6 +19,8 @@ use crate::host::Host;
 use crate::host::system::System;
 use crate::report::{HostInfo, Source as ReportSource};
 
+pub use endpoint::Endpoint;
+pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};
 pub use kind::{Kind, kind, rails_root};
 pub use source::{Source, Sourced};
 

@@ -2,16 +2,20 @@
 
 mod directory;
 mod facts;
+mod gitlab_rb;
 pub(in crate::host) mod open;
 mod read;
+mod registry_config;
 
 use serde::{Deserialize, Serialize};
 
 use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
+pub use gitlab_rb::GitlabRb;
 pub use facts::{Facts, FileFacts};
 pub use read::{Format, ReadFile};
+pub use registry_config::RegistryConfig;
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

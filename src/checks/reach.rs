@@ -1,0 +1,117 @@
+//! How far a path to an endpoint goes: name, connection, TLS, HTTP; each address for itself.
+//!
+//! Checks share this so that a broken path has one root cause: the stage at which it breaks.
+
+use std::net::SocketAddr;
+
+use futures::future::try_join_all;
+
+use super::{Cause, Finding};
+use crate::host::network::{
+    Connect, Connected, Failure, Handshake, HttpGet, HttpReply, Resolve, Resolved, Response,
+    TlsHandshake,
+};
+use crate::host::{Host, Unknown};
+use crate::install::Endpoint;
+
+/// How far the way to an endpoint goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Its name leads nowhere.
+    NoName(Resolved),
+    /// One way for each of its addresses, sorted; there is at least one.
+    Ways(Vec<Way>),
+}
+
+/// How far the way to one address goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Where it leads.
+    pub address: SocketAddr,
+    /// How far it goes.
+    pub stage: Stage,
+}
+
+/// The last stage of a way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// No connection.
+    Connection(Failure),
+    /// A connection, but no TLS where TLS is spoken.
+    Tls(Failure),
+    /// A connection (and TLS, where it is spoken), but no HTTP response.
+    Http(Failure),
+    /// A response.
+    Answered(Response),
+}
+
+impl Way {
+    /// The response, if it came so far.
+    pub fn response(&self) -> Option<&Response> {
+        match &self.stage {
+            Stage::Answered(response) => Some(response),
+            Stage::Connection(_) | Stage::Tls(_) | Stage::Http(_) => None,
+        }
+    }
+}
+
+/// Goes the way to `path` at an endpoint, over all of its addresses at once.
+pub async fn reach(host: &Host, endpoint: &Endpoint, path: &str) -> Result<Reach, Unknown> {
+    let resolved = host.ask(Resolve { host: endpoint.host.clone() }).await?;
+    let addresses: Vec<_> = resolved.addresses().collect();
+    if addresses.is_empty() {
+        return Ok(Reach::NoName(resolved));
+    }
+    let ways = addresses.into_iter().map(|address| async move {
+        let address = SocketAddr::new(address, endpoint.port);
+        Ok(Way { address, stage: stage(host, endpoint, path, address).await? })
+    });
+    Ok(Reach::Ways(try_join_all(ways).await?))
+}
+
+async fn stage(
+    host: &Host,
+    endpoint: &Endpoint,
+    path: &str,
+    address: SocketAddr,
+) -> Result<Stage, Unknown> {
+    if let Connected::Failed(failure) = host.ask(Connect { address }).await? {
+        return Ok(Stage::Connection(failure));
+    }
+    if endpoint.https
+        && let Handshake::Failed(failure) =
+            host.ask(TlsHandshake { address, name: endpoint.host.clone() }).await?
+    {
+        return Ok(Stage::Tls(failure));
+    }
+    Ok(match host.ask(HttpGet::new(endpoint.url(path), address)).await? {
+        HttpReply::Answered(response) => Stage::Answered(response),
+        HttpReply::Failed(failure) => Stage::Http(failure),
+    })
+}
+
+/// The certificates that an endpoint shows, by address; empty where none can be reached.
+pub async fn chains(
+    host: &Host,
+    endpoint: &Endpoint,
+) -> Result<Vec<(SocketAddr, Vec<Vec<u8>>)>, Unknown> {
+    let resolved = host.ask(Resolve { host: endpoint.host.clone() }).await?;
+    let shown = resolved.addresses().map(|address| async move {
+        let address = SocketAddr::new(address, endpoint.port);
+        if host.ask(Connect { address }).await? != Connected::Accepted {
+            return Ok(None);
+        }
+        let name = endpoint.host.clone();
+        let handshake = host.ask(TlsHandshake { address, name }).await?;
+        Ok(handshake.chain().map(|chain| (address, chain.to_vec())))
+    });
+    Ok(try_join_all(shown).await?.into_iter().flatten().collect())
+}
+
+impl Finding {
+    /// Says that a dead name, address or service explains this finding on `endpoint`.
+    #[must_use]
+    pub fn on_way_to(self, endpoint: &Endpoint) -> Self {
+        self.follows(Cause::Name(endpoint.host.clone())).follows(Cause::Service(endpoint.socket()))
+    }
+}

@@ -1,0 +1,88 @@
+//! Question: what is the registry told?
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::open::{Opened, is_missing, open, place, refusal};
+use super::{File, Format};
+use crate::host::{Machine, Question, Scope, Unknown};
+use crate::parse::Malformed;
+use crate::parse::registry_yml::{RegistryYml, apply_environment, read};
+
+/// Asks for the registry's configuration file together with the environment variables that
+/// override it. Both are read in one look because the values of the variables may be secret:
+/// what they change is known only once they are applied.
+#[derive(Debug, Serialize)]
+pub struct RegistryConfig {
+    /// `config.yml`, absolute.
+    pub path: Utf8PathBuf,
+    /// The folder with one file for each environment variable, as the Linux package lays it out.
+    pub environment: Option<Utf8PathBuf>,
+}
+
+/// The longest value that an environment file can hold for `chpst`.
+const MAX_VALUE: u64 = 64 << 10;
+
+impl Format for RegistryYml {
+    const KIND: &'static str = "registry-yml";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        read(content)
+    }
+}
+
+impl Question for RegistryConfig {
+    type Answer = File<RegistryYml>;
+
+    const KIND: &'static str = "registry-config";
+
+    fn label(&self) -> String {
+        format!("file {}", self.path)
+    }
+
+    async fn look(&self, machine: &Machine) -> Result<File<RegistryYml>, Unknown> {
+        let scope = machine.scope().clone();
+        let folder = self.environment.clone();
+        let variables = machine
+            .off_thread(move || match folder {
+                Some(folder) => environment(&scope, &folder),
+                None => Ok(BTreeMap::new()),
+            })
+            .await?;
+        machine
+            .read(&self.path, RegistryYml::LIMIT, move |content| {
+                let mut config = read(content)?;
+                apply_environment(&mut config, &variables);
+                Ok(config)
+            })
+            .await
+    }
+}
+
+/// `NAME` → first line, as `chpst -e` reads such a folder.
+fn environment(scope: &Scope, folder: &Utf8Path) -> Result<BTreeMap<String, String>, Unknown> {
+    let listed = place(scope, folder).and_then(|(base, rest)| std::fs::read_dir(base.join(rest)));
+    let entries = match listed {
+        Err(error) if is_missing(&error) => return Ok(BTreeMap::new()),
+        listed => listed.map_err(|error| refusal(folder, &error))?,
+    };
+    let mut variables = BTreeMap::new();
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // Others than the registry's own have no bearing on its configuration.
+        if !name.starts_with("REGISTRY_") {
+            continue;
+        }
+        if let Opened::File { handle, .. } = open(scope, &folder.join(&name))? {
+            let mut content = Vec::new();
+            let read = handle.take(MAX_VALUE).read_to_end(&mut content);
+            read.map_err(|error| refusal(folder, &error))?;
+            let text = String::from_utf8_lossy(&content);
+            variables.insert(name, text.lines().next().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(variables)
+}

@@ -181,7 +181,9 @@ pub(crate) fn wrap(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
             bytes.extend_from_slice(digits);
         }
     }
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     bytes
 }
 
@@ -203,19 +205,22 @@ pub(crate) fn dotted(oid: &[u8]) -> Option<String> {
     if oid.is_empty() || oid.len() > LONGEST || oid.last().is_some_and(|byte| byte & 0x80 != 0) {
         return None;
     }
-    let mut arcs = Vec::new();
+    let mut arcs: Vec<String> = Vec::new();
     let mut arc = 0_u64;
     for byte in oid {
         arc = arc.checked_mul(128)? | u64::from(byte & 0x7f);
         if byte & 0x80 == 0 {
-            arcs.push(arc);
+            if arcs.is_empty() {
+                // The first two arcs share one number (X.690, 8.19.4).
+                let root = arc.min(80) / 40;
+                arcs.push(root.to_string());
+                arc -= root * 40;
+            }
+            arcs.push(arc.to_string());
             arc = 0;
         }
     }
-    // The first two arcs share one number (X.690, 8.19.4).
-    let (root, second) = (arcs[0].min(80) / 40, arcs[0] - arcs[0].min(80) / 40 * 40);
-    let rest = arcs[1..].iter().map(|arc| format!(".{arc}")).collect::<String>();
-    Some(format!("{root}.{second}{rest}"))
+    Some(arcs.join("."))
 }
 
 #[cfg(test)]

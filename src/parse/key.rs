@@ -107,7 +107,7 @@ pub struct PublicKey {
 impl PublicKey {
     /// Whether both are one key, however each is written.
     ///
-    /// RSA and RSA-PSS keys with one modulus are not: OpenSSL calls that a key type mismatch.
+    /// RSA and RSA-PSS keys with one modulus are not, neither here nor to OpenSSL.
     pub fn is_same_key_as(&self, other: &Self) -> bool {
         self.identity_sha256 == other.identity_sha256
     }
@@ -245,31 +245,23 @@ fn rsa(oid: &[u8], modulus: &[u8], exponent: &[u8]) -> Result<Algorithm, Fault> 
 
 /// OpenSSL prints the modulus in upper-case hex, from its first digit that is not zero.
 fn hash_of_modulus_line(modulus: &[u8]) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(b"Modulus=");
-    let mut bytes = modulus.iter();
-    if let Some(first) = modulus.first().filter(|first| **first < 0x10) {
-        context.update(format!("{first:X}").as_bytes());
-        bytes.next();
-    }
-    bytes.for_each(|byte| context.update(format!("{byte:02X}").as_bytes()));
-    context.update(b"\n");
-    hex(context.finish().as_ref())
+    let digits = hex(modulus).to_ascii_uppercase();
+    let line = format!("Modulus={}\n", digits.trim_start_matches('0'));
+    hex(ring::digest::digest(&SHA256, line.as_bytes()).as_ref())
 }
 
-/// The first 240 bits in Base32 (RFC 4648), in groups of four.
+/// The first 240 bits in Base32 (RFC 4648), in groups of four characters.
 fn key_id(spki_digest: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut id = String::with_capacity(59);
-    // Five bytes are eight characters, so 30 bytes are six chunks and nothing is padded.
-    for (index, chunk) in spki_digest.chunks_exact(5).take(6).enumerate() {
-        let group = chunk.iter().fold(0_u64, |group, byte| group << 8 | u64::from(*byte));
-        for place in 0..8 {
-            if place % 4 == 0 && (index, place) != (0, 0) {
-                id.push(':');
-            }
-            id.push(char::from(ALPHABET[(group >> (35 - 5 * place)) as usize & 31]));
+    for index in 0..48 {
+        if index > 0 && index % 4 == 0 {
+            id.push(':');
         }
+        // Five bits lie in two bytes at most.
+        let (byte, bit) = (index * 5 / 8, index * 5 % 8);
+        let pair = u16::from_be_bytes([spki_digest[byte], spki_digest[byte + 1]]);
+        id.push(char::from(ALPHABET[usize::from(pair >> (11 - bit) & 31)]));
     }
     id
 }
@@ -285,7 +277,9 @@ fn hash(parts: &[&[u8]]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -325,10 +319,8 @@ mod tests {
     #[test]
     fn one_point_has_one_identity_and_two_fingerprints() {
         let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-        let algorithm = der::wrap(
-            SEQUENCE,
-            &[&der::wrap(OID, &[EC_PUBLIC_KEY]), &der::wrap(OID, &[&p256])],
-        );
+        let algorithm =
+            der::wrap(SEQUENCE, &[&der::wrap(OID, &[EC_PUBLIC_KEY]), &der::wrap(OID, &[&p256])]);
         let of_point = |point: &[u8]| of_spki(&spki(&algorithm, point));
         let whole = of_point(&[[4].as_slice(), &[9; 64]].concat()).unwrap();
         let odd = of_point(&[[3].as_slice(), &[9; 32]].concat()).unwrap();

@@ -194,8 +194,8 @@ impl Block {
             }
     }
 
-    /// Whether a private key has the label of another format. OpenSSL and Go mostly bear it,
-    /// Ruby's `OpenSSL::PKey::RSA`, with which GitLab signs for its registry, does not.
+    /// Whether a private key has the label of another format. OpenSSL and Go mostly bear it, but
+    /// Ruby, with which GitLab signs for its registry, refuses PKCS#1 labelled `PRIVATE KEY`.
     pub fn is_mislabelled(&self) -> bool {
         matches!(&self.body, Body::PrivateKey(key) if key.format.label() != self.label)
     }
@@ -364,3 +364,6 @@ fn expect(document: &[u8], structure: Structure) -> Result<(), Broken> {
         found => Err(Broken::Holds(found)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,9 +113,7 @@ fn first_tags(mut fields: Reader<'_>) -> Option<([u8; 10], usize)> {
 
 /// Certificates, requests and revocation lists are all a body, an algorithm and a signature.
 fn of_signed(mut fields: Reader<'_>) -> Structure {
-    let Some((tags, count)) =
-        fields.sequence().ok().and_then(first_tags)
-    else {
+    let Some((tags, count)) = fields.sequence().ok().and_then(first_tags) else {
         return Structure::Unknown;
     };
     match &tags[..count] {
@@ -157,7 +155,8 @@ mod tests {
     use super::*;
 
     fn fields(tags: &[(u8, &[u8])]) -> Vec<u8> {
-        let parts: Vec<Vec<u8>> = tags.iter().map(|(tag, content)| wrap(*tag, &[content])).collect();
+        let parts: Vec<Vec<u8>> =
+            tags.iter().map(|(tag, content)| wrap(*tag, &[content])).collect();
         wrap(SEQUENCE, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 

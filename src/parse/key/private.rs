@@ -48,7 +48,8 @@ fn of_pkcs8(mut fields: Reader<'_>) -> Result<Key, Fault> {
     let oid = algorithm.expect(OID)?.content;
     let key = fields.expect(OCTET_STRING)?.content;
     fields.optional(CONTEXT_0)?; // Attributes.
-    let public = fields.optional(PUBLIC_KEY)?.and_then(|element| element.content.strip_prefix(&[0]));
+    let public =
+        fields.optional(PUBLIC_KEY)?.and_then(|element| element.content.strip_prefix(&[0]));
 
     let format = Format::Pkcs8;
     match oid {
@@ -68,9 +69,7 @@ fn of_pkcs8(mut fields: Reader<'_>) -> Result<Key, Fault> {
             None => Ok(Key { format, algorithm: Algorithm::Ed448, public: None }),
         },
         DSA => Ok(Key { format, algorithm: Algorithm::Dsa, public: None }),
-        other => {
-            Ok(Key { format, algorithm: Algorithm::Other(der::dotted(other)), public: None })
-        }
+        other => Ok(Key { format, algorithm: Algorithm::Other(der::dotted(other)), public: None }),
     }
 }
 

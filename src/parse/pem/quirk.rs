@@ -43,10 +43,10 @@ pub enum QuirkKind {
     /// A marker with other than five dashes, or blanks inside them. Neither Go nor OpenSSL
     /// knows the block.
     MarkerDashes,
-    /// `Name: value` lines in the block. Where no blank line follows them, OpenSSL refuses the
-    /// file.
+    /// `Name: value` lines in the block. Harmless where they say how a key is encrypted; Go reads
+    /// others as well, for which OpenSSL refuses a certificate.
     Headers,
-    /// An empty line within the data. Go reads it; OpenSSL refuses the file.
+    /// An empty line within or after the data of a block. Go reads it; OpenSSL refuses the file.
     BlankLine,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for QuirkKind {
             Self::MarkerNotAlone => "other text on a BEGIN or END line",
             Self::MarkerDashes => "a BEGIN or END line without exactly five dashes on each side",
             Self::Headers => "header lines in a block",
-            Self::BlankLine => "an empty line within the data",
+            Self::BlankLine => "an empty line in the data of a block",
         })
     }
 }

@@ -88,8 +88,6 @@ enum Place {
     Start,
     Headers,
     Data,
-    /// An empty line was met; harmless unless more data follows.
-    DataAndBlank(usize),
 }
 
 impl<'a> Scanner<'a> {
@@ -111,20 +109,23 @@ impl<'a> Scanner<'a> {
         let mut position = 0;
         while let Some(marker) = Marker::find(line, position) {
             let before = &line[position..marker.start];
+            let is_alone = before.trim_ascii().is_empty();
             if marker.is_begin {
                 self.begin(marker.label, number);
+            } else if !is_alone {
+                self.text(before, number);
             }
-            match (position, before.trim_ascii().is_empty()) {
-                (0, true) if !before.is_empty() => self.note_in_block(QuirkKind::Indented, number),
-                (0, true) => {}
-                (_, true) => self.note_in_block(QuirkKind::GluedMarkers, number),
-                (_, false) => self.note_in_block(QuirkKind::MarkerNotAlone, number),
+            if !is_alone {
+                self.note_in_block(QuirkKind::MarkerNotAlone, number);
+            } else if position > 0 {
+                self.note_in_block(QuirkKind::GluedMarkers, number);
+            } else if !before.is_empty() {
+                self.note_in_block(QuirkKind::Indented, number);
             }
             if !marker.is_exact {
                 self.note_in_block(QuirkKind::MarkerDashes, number);
             }
             if !marker.is_begin {
-                self.text(before, number);
                 self.end(marker.label, number);
             }
             position = marker.end;
@@ -139,7 +140,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn begin(&mut self, label: &'a [u8], number: usize) {
-        // A block that is still open lacks its END, which is then no longer to come.
+        if self.noted_in_block.contains(&QuirkKind::MarkerNotAlone) {
+            // A sentence that mentions a marker opens no block, so none lacks its END.
+            self.open = None;
+        }
+        // Otherwise the END of a block that is still open is not to come any more.
         self.close(End::Missing, number.saturating_sub(1));
         self.noted_in_block.clear();
         if let Some(line) = self.text_since.take() {
@@ -169,7 +174,7 @@ impl<'a> Scanner<'a> {
     fn close(&mut self, end: End, last_line: usize) {
         if let Some((block, _)) = self.open.take() {
             let last_line = last_line.max(block.line);
-            self.blocks.push(Scanned { end, last_line, ..block });
+            self.blocks.push(Scanned { last_line, end, ..block });
         }
     }
 
@@ -183,12 +188,9 @@ impl<'a> Scanner<'a> {
         };
         let continues = text.first().is_some_and(u8::is_ascii_whitespace);
         match *place {
-            Place::Start | Place::Data if trimmed.is_empty() => {
-                if *place == Place::Data {
-                    *place = Place::DataAndBlank(number);
-                }
-            }
-            Place::DataAndBlank(_) if trimmed.is_empty() => {}
+            // OpenSSL takes no offence at an empty line that comes first.
+            Place::Start if trimmed.is_empty() => {}
+            Place::Data if trimmed.is_empty() => self.note_in_block(QuirkKind::BlankLine, number),
             Place::Headers if trimmed.is_empty() => *place = Place::Data,
             Place::Headers if continues => {}
             Place::Start | Place::Headers if trimmed.contains(&b':') => {
@@ -200,11 +202,6 @@ impl<'a> Scanner<'a> {
             Place::Start | Place::Headers | Place::Data => {
                 *place = Place::Data;
                 block.pieces.push(trimmed);
-            }
-            Place::DataAndBlank(line) => {
-                *place = Place::Data;
-                block.pieces.push(trimmed);
-                self.note_in_block(QuirkKind::BlankLine, line);
             }
         }
     }

@@ -55,7 +55,7 @@ pub enum Shape {
     },
     /// A web page, often a proxy's error or sign-in page saved by a download.
     Html,
-    /// A private key in PuTTY's format.
+    /// A private key in the format of `PuTTY`.
     PuttyKey,
     /// A public key in OpenSSH's format.
     SshPublicKey,
@@ -134,8 +134,9 @@ pub(super) fn without_pem(bytes: &[u8]) -> Shape {
 fn of_der(bytes: &[u8]) -> Option<Shape> {
     Some(match Structure::of(bytes) {
         Structure::Certificate => Shape::DerCertificate { der: Der::copy(bytes) },
-        holds @ Structure::PrivateKey => key::of_private(bytes)
-            .map_or(Shape::DerOther { holds }, |key| Shape::DerKey { key }),
+        holds @ Structure::PrivateKey => {
+            key::of_private(bytes).map_or(Shape::DerOther { holds }, |key| Shape::DerKey { key })
+        }
         Structure::EncryptedPrivateKey => Shape::DerEncryptedKey,
         Structure::Pkcs12 => Shape::Pkcs12,
         Structure::Pkcs7 => Shape::Pkcs7,

@@ -20,8 +20,8 @@ use crate::host::system::System;
 use crate::report::{HostInfo, Source as ReportSource};
 
 pub use endpoint::Endpoint;
-pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};
 pub use kind::{Kind, kind, rails_root};
+pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};
 pub use source::{Source, Sourced};
 
 /// Everything that gldoctor understood, for `gldoctor show`.

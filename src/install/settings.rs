@@ -104,9 +104,7 @@ impl<T> Written<T> {
         match self {
             Self::Unset => Ok(None),
             Self::Known(value) => Ok(Some(value)),
-            Self::Untold(why) => {
-                Err(Unknown::Unreadable(format!("{}: {}", why.source, why.value)))
-            }
+            Self::Untold(why) => Err(Unknown::Unreadable(format!("{}: {}", why.source, why.value))),
         }
     }
 }

@@ -4,8 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod base64;
+pub mod der;
+pub mod key;
 mod line_index;
 mod node;
+pub mod pem;
 pub mod registry_yml;
 pub mod scrub;
 pub mod setting;

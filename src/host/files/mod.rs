@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
-pub use gitlab_rb::GitlabRb;
 pub use facts::{Facts, FileFacts};
+pub use gitlab_rb::GitlabRb;
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod corpus;
+pub mod gitlab_yml;
 mod line_index;
 mod node;
 pub mod registry_yml;

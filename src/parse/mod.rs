@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 mod corpus;
 pub mod gitlab_yml;
 mod line_index;
+pub mod nginx;
 mod node;
 pub mod registry_yml;
 pub mod scrub;

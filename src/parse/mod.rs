@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod corpus;
+pub mod docker_json;
 pub mod gitlab_yml;
 mod line_index;
 pub mod nginx;

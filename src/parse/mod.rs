@@ -5,9 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod base64;
+mod corpus;
 pub mod der;
+pub mod docker_json;
+pub mod gitlab_yml;
 pub mod key;
 mod line_index;
+pub mod nginx;
 mod node;
 pub mod pem;
 pub mod registry_yml;

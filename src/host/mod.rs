@@ -25,6 +25,7 @@ pub mod files;
 pub mod network;
 pub mod request;
 pub mod system;
+pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;

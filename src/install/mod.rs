@@ -8,7 +8,9 @@ mod kind;
 mod settings;
 mod source;
 
+pub mod certificates;
 pub mod clock;
+pub mod gitlab;
 pub mod registry;
 
 use std::fmt::Write as _;

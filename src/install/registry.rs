@@ -1,21 +1,205 @@
 //! The container registry: its addresses, its configuration, its storage.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::Sourced;
+use super::gitlab::{found, generated, port, scalar};
+use super::{Endpoint, Sourced, Written, settings};
+use crate::host::files::{File, RegistryConfig};
+use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
+use crate::parse::registry_yml::RegistryYml;
+use crate::parse::setting::{Located, Scalar};
+
+/// Where the Linux package keeps the registry's generated files.
+const PACKAGE_FOLDER: &str = "/var/opt/gitlab/registry";
+
+/// Where the Linux package keeps the registry's environment.
+const PACKAGE_ENVIRONMENT: &str = "/opt/gitlab/etc/registry/env";
+
+/// Where Debian's docker-registry, and guides for a registry of one's own, keep it.
+const OWN_CONFIG: &str = "/etc/docker/registry/config.yml";
+
+/// The storage folder of the Linux package.
+const PACKAGE_STORAGE: &str = "/var/opt/gitlab/gitlab-rails/shared/registry";
+
+/// The storage folder of a registry that is told none.
+const OWN_STORAGE: &str = "/var/lib/registry";
+
+/// The configuration that the registry of this host runs with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its file.
+    pub path: Utf8PathBuf,
+    /// What it says, with the environment applied.
+    pub yml: RegistryYml,
+    /// Whether the Linux package wrote it.
+    pub generated: bool,
+}
 
 /// Where the registry keeps its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
     /// In a folder: the root directory of the `filesystem` driver.
     Filesystem(Sourced<Utf8PathBuf>),
-    /// Elsewhere: the driver's name.
-    Other(Sourced<String>),
+    /// Elsewhere: the driver's name, and its bucket or container where it has one.
+    Other {
+        /// The driver's name, such as `s3`.
+        driver: Sourced<String>,
+        /// The bucket or container.
+        bucket: Option<String>,
+        /// The folder inside it.
+        root: Option<String>,
+    },
+}
+
+/// The configuration that the registry of this host runs with; `None` if there is no registry
+/// here, or it was never configured.
+pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
+    let folder = package_folder(host).await;
+    let candidates =
+        [(folder.join("config.yml"), Some(PACKAGE_ENVIRONMENT.into())), (OWN_CONFIG.into(), None)];
+    for (path, environment) in candidates {
+        let generated = environment.is_some();
+        match host.ask(RegistryConfig { path: path.clone(), environment }).await? {
+            File::Missing => {}
+            File::Read(yml) => return Ok(Some(Config { path, yml, generated })),
+            other => {
+                let obstacle = other.obstacle().unwrap_or_default();
+                return Err(Unknown::Unreadable(format!("{path}: {obstacle}")));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// `registry['dir']`, or the package's own folder where that is not told.
+async fn package_folder(host: &Host) -> Utf8PathBuf {
+    let written = settings(host).await.ok().flatten().map(|it| it.text(&["registry", "dir"]));
+    match written {
+        Some(Written::Known(folder)) => folder.value.into(),
+        _ => PACKAGE_FOLDER.into(),
+    }
+}
+
+/// The address under which Docker reaches the registry: `--registry-url`, what is written in
+/// `gitlab.rb`, or else what Rails runs with. `None` where no registry is offered.
+pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let request = host.ask(Requested).await?;
+    if let Some(url) = request.registry_url {
+        let endpoint = Endpoint::parse(&url).map_err(Unknown::Unreadable)?;
+        return Ok(Some(Sourced::flag(endpoint, "--registry-url")));
+    }
+    let written = match settings(host).await {
+        Ok(Some(settings)) => settings.url(&["registry_external_url"]).told(),
+        Ok(None) => Ok(None),
+        Err(unknown) => Err(unknown),
+    };
+    match written {
+        Ok(Some(endpoint)) => Ok(Some(endpoint)),
+        // What nobody can tell from gitlab.rb, reconfigure may have written out.
+        untold => match generated(host).await {
+            Ok(Some((path, yml))) => Ok(in_rails(&path, &yml.registry).or(untold?)),
+            Ok(None) => untold,
+            Err(unknown) => untold.and(Err(unknown)),
+        },
+    }
+}
+
+/// The registry that Rails offers to users.
+fn in_rails(
+    path: &Utf8PathBuf,
+    registry: &crate::parse::gitlab_yml::Registry,
+) -> Option<Sourced<Endpoint>> {
+    let enabled = scalar(registry.enabled.as_ref()).and_then(Scalar::as_bool) == Some(true);
+    let host = registry.host.as_ref().filter(|_| enabled)?;
+    // Rails does not know the scheme; without a port it is https, as users are told.
+    let endpoint = Endpoint {
+        https: port(registry.port.as_ref()) != Some(80),
+        host: host.value.to_string().to_ascii_lowercase(),
+        port: port(registry.port.as_ref()).unwrap_or(443),
+        path: String::new(),
+    };
+    Some(Sourced::file(endpoint, path, host.line))
+}
+
+/// The registry's own address behind nginx, as the registry is told it; `None` where no registry
+/// runs on this host.
+pub async fn internal(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let Some(config) = config(host).await? else { return Ok(None) };
+    let Some(address) = &config.yml.http.addr else { return Ok(None) };
+    let https = config.yml.http.tls_certificate.is_some();
+    Ok(Endpoint::listening(&address.value.to_string()).map(|endpoint| {
+        let host = reachable_from_here(&endpoint.host);
+        let value = Endpoint { host, https, ..endpoint };
+        Sourced { value, source: found(&config.path, address) }
+    }))
+}
+
+/// "Every interface" is reached over loopback from the same host.
+pub fn reachable_from_here(listening: &str) -> String {
+    match listening {
+        "" | "0.0.0.0" | "*" => "127.0.0.1".to_owned(),
+        "::" => "::1".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The debug server's address as it was written; `None` where there is none. What the registry
+/// runs with counts; only without it does `gitlab.rb`.
+pub async fn debug_address(host: &Host) -> Result<Option<Sourced<String>>, Unknown> {
+    if let Some(config) = config(host).await? {
+        let address = config.yml.http.debug_addr.as_ref();
+        return Ok(address.map(|address| Sourced {
+            value: address.value.to_string(),
+            source: found(&config.path, address),
+        }));
+    }
+    match settings(host).await? {
+        Some(settings) => settings.text(&["registry", "debug_addr"]).told(),
+        None => Ok(None),
+    }
 }
 
 /// Where the registry of this host keeps its images; `None` if there is no registry here.
 pub async fn storage(host: &Host) -> Result<Option<Storage>, Unknown> {
-    let _ = host;
-    Ok(None)
+    let Some(config) = config(host).await? else { return written_storage(host).await };
+    let Some(driver) = config.yml.storage.drivers.first() else { return Ok(None) };
+    let parameter = |name: &str| driver.parameters.get(name);
+    let text = |name: &str| parameter(name).map(|it| it.value.to_string());
+    if driver.name == "filesystem" {
+        return Ok(Some(Storage::Filesystem(folder(&config.path, parameter("rootdirectory")))));
+    }
+    let name = Located { value: driver.name.clone(), line: driver.line, variable: None };
+    Ok(Some(Storage::Other {
+        driver: Sourced { source: found(&config.path, &name), value: name.value },
+        bucket: text("bucket").or_else(|| text("container")),
+        root: text("rootdirectory"),
+    }))
+}
+
+fn folder(path: &Utf8Path, root: Option<&Located<Scalar>>) -> Sourced<Utf8PathBuf> {
+    match root {
+        Some(root) => {
+            Sourced { value: root.value.to_string().into(), source: found(&path.to_owned(), root) }
+        }
+        None => Sourced::default(OWN_STORAGE.into(), "the registry's own default"),
+    }
+}
+
+/// Without a configuration of the registry: what `gitlab.rb` would make of it, if the registry is
+/// to run here.
+async fn written_storage(host: &Host) -> Result<Option<Storage>, Unknown> {
+    let Some(settings) = settings(host).await? else { return Ok(None) };
+    let offered = settings.url(&["registry_external_url"]).told()?.is_some();
+    let enabled = match settings.flag(&["registry", "enable"]).told()? {
+        Some(flag) => flag.value,
+        None => offered,
+    };
+    if !enabled {
+        return Ok(None);
+    }
+    let path = settings.text(&["gitlab_rails", "registry_path"]).told()?;
+    let path = path.map(|path| path.map(Utf8PathBuf::from));
+    let default = Sourced::default(PACKAGE_STORAGE.into(), "the Linux package's default");
+    Ok(Some(Storage::Filesystem(path.unwrap_or(default))))
 }

@@ -8,6 +8,7 @@ pub(crate) mod base64;
 mod corpus;
 pub mod der;
 pub mod docker_json;
+pub mod gitlab_rb;
 pub mod gitlab_yml;
 pub mod key;
 mod line_index;
@@ -18,6 +19,7 @@ pub mod registry_yml;
 pub mod scrub;
 pub mod setting;
 mod text;
+pub mod value;
 mod yaml;
 
 /// A file that its real reader would refuse, or that is too large or too deep to be one.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::checks::reach::{Reach, Stage, Way, reach};
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::Host;
-use crate::host::network::{Body, Failure, Resolved, Response};
 use crate::host::environment::ProxyVariables;
+use crate::host::network::{Body, Failure, Resolved, Response};
 use crate::install::{self, Endpoint, Sourced};
 
 check! {
@@ -208,12 +208,7 @@ fn broken(endpoint: &Sourced<Endpoint>, way: &Way, side: Side) -> Finding {
         .docs(docs::REGISTRY_TROUBLE)
 }
 
-fn unconnected(
-    endpoint: &Sourced<Endpoint>,
-    way: &Way,
-    failure: &Failure,
-    side: Side,
-) -> Finding {
+fn unconnected(endpoint: &Sourced<Endpoint>, way: &Way, failure: &Failure, side: Side) -> Finding {
     let (code, meaning) = match failure {
         Failure::Refused => ("refused", "nothing listens there"),
         Failure::Silent(_) => ("silent", "a firewall drops the packets, or the host is down"),
@@ -450,9 +445,8 @@ mod tests {
     }
 
     fn response(status: u16, fields: &[(&str, &str)], body: Body) -> Response {
-        let fields = fields.iter().map(|(name, value)| {
-            ((*name).to_owned(), vec![(*value).to_owned()])
-        });
+        let fields =
+            fields.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]));
         Response { status, fields: fields.collect(), body }
     }
 

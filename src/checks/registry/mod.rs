@@ -2,11 +2,12 @@
 
 use super::Group;
 
+mod api;
 mod debug_server;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {
     name: "registry",
     about: "the container registry, its token flow and its storage settings",
-    checks: &[&debug_server::CHECK],
+    checks: &[&api::CHECK, &debug_server::CHECK],
 };

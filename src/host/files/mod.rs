@@ -2,6 +2,7 @@
 
 mod directory;
 mod facts;
+mod formats;
 mod gitlab_rb;
 pub(in crate::host) mod open;
 mod read;

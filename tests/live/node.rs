@@ -44,6 +44,7 @@ rm -rf /etc/chrony /etc/chrony.conf /etc/ntp.conf /etc/ntpsec /etc/systemd/times
 # Nobody listens there, so an unknown name is refused at once instead of timing out.
 echo "nameserver 127.0.0.1" > /etc/resolv.conf
 ip link set lo up
+cd /
 echo "$pid"
 exec sleep infinity
 "#;
@@ -310,7 +311,8 @@ impl Drop for Node {
 fn enter(pid: i32, program: &str) -> Command {
     let mut command = Command::new("nsenter");
     command
-        .args(["--target", &pid.to_string(), "--net", "--mount", "--uts", "--pid", "--wd=/", "--"])
+        .args(["--target", &pid.to_string(), "--net", "--mount", "--uts", "--pid"])
+        .args(["--root", "--wd", "--"])
         .args(["setpriv", "--pdeathsig", "KILL", "--", program])
         .env_clear()
         .env("PATH", PATH)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 mod corpus;
 pub mod docker_json;
 pub mod gitlab_yml;
+pub mod hosts_toml;
 mod line_index;
 pub mod nginx;
 mod node;
@@ -15,6 +16,7 @@ pub mod registry_yml;
 pub mod scrub;
 pub mod setting;
 mod text;
+mod toml_tree;
 mod yaml;
 
 /// A file that its real reader would refuse, or that is too large or too deep to be one.

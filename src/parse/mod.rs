@@ -13,6 +13,7 @@ mod line_index;
 pub mod nginx;
 mod node;
 pub mod registry_yml;
+pub mod runner_toml;
 pub mod scrub;
 pub mod setting;
 mod text;

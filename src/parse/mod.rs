@@ -12,6 +12,7 @@ pub mod hosts_toml;
 mod line_index;
 pub mod nginx;
 mod node;
+pub mod ntp_conf;
 pub mod registry_yml;
 pub mod runner_toml;
 pub mod scrub;

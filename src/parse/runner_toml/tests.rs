@@ -67,7 +67,7 @@ fn a_configuration_is_read_with_lines() {
     assert_eq!(docker.services[0].value, "docker:dind");
     let docker = two.docker.as_ref().unwrap();
     assert_eq!(docker.pull_policy, [Located::at(37, "always".to_owned())]);
-    assert_eq!(docker.tls_verify.as_ref().unwrap().value, true);
+    assert!(docker.tls_verify.as_ref().unwrap().value);
     let unknown: Vec<_> = config
         .unknown_keys
         .iter()

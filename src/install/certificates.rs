@@ -36,6 +36,18 @@ pub enum User {
     Tokens,
 }
 
+impl std::fmt::Display for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::GitlabNginx => "GitLab's nginx",
+            Self::RegistryNginx => "the registry's nginx",
+            Self::OtherNginx => "nginx for another service",
+            Self::Registry => "the registry itself",
+            Self::Tokens => "the token pair",
+        })
+    }
+}
+
 /// A web server of the Linux package: the setting of its address, and the sections in which its
 /// certificate may be named (from 19.2 on the longer ones).
 struct WebServer {

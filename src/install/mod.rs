@@ -5,17 +5,17 @@
 
 mod endpoint;
 mod kind;
+mod roles;
 mod settings;
+mod shown;
 mod source;
 
 pub mod certificates;
 pub mod clock;
+pub mod docker;
 pub mod gitlab;
 pub mod registry;
-
-use std::fmt::Write as _;
-
-use serde::Serialize;
+pub mod runner;
 
 use crate::host::Host;
 use crate::host::system::System;
@@ -23,28 +23,10 @@ use crate::report::{HostInfo, Source as ReportSource};
 
 pub use endpoint::Endpoint;
 pub use kind::{Kind, kind, rails_root};
+pub use roles::{Role, roles};
 pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};
+pub use shown::Installation;
 pub use source::{Source, Sourced};
-
-/// Everything that gldoctor understood, for `gldoctor show`.
-#[derive(Debug, Serialize)]
-pub struct Installation {
-    host: HostInfo,
-}
-
-impl Installation {
-    /// Asks for all of it.
-    pub async fn of(host: &Host) -> Self {
-        Self { host: host_info(host).await }
-    }
-
-    /// For people.
-    pub fn to_text(&self) -> String {
-        let mut out = String::new();
-        let _ = writeln!(out, "host: {}", self.host.name);
-        out
-    }
-}
 
 /// What a report says of the host.
 pub async fn host_info(host: &Host) -> HostInfo {
@@ -52,12 +34,12 @@ pub async fn host_info(host: &Host) -> HostInfo {
     let running = system.as_ref().is_some_and(|system| system.running);
     HostInfo {
         name: system.map_or_else(|| "unnamed".to_owned(), |system| system.name),
-        roles: Vec::new(),
+        roles: roles(host).await.iter().map(ToString::to_string).collect(),
         source: match (host.is_live(), running) {
             (false, _) => ReportSource::Bundle,
             (true, true) => ReportSource::Live,
             (true, false) => ReportSource::Root,
         },
-        gitlab_version: None,
+        gitlab_version: gitlab::version(host).await.ok().flatten(),
     }
 }

@@ -1,10 +1,13 @@
 //! The formats of configuration files that gldoctor reads with [`ReadFile`](super::ReadFile).
 
 use super::Format;
-use crate::parse::gitlab_yml::GitlabYml;
-use crate::parse::nginx::Nginx;
-use crate::parse::pem::PemFile;
-use crate::parse::{Malformed, gitlab_yml, nginx, pem};
+use crate::parse::Malformed;
+use crate::parse::docker_json::{self, ClientJson, DaemonJson};
+use crate::parse::gitlab_yml::{self, GitlabYml};
+use crate::parse::hosts_toml::{self, HostsToml};
+use crate::parse::nginx::{self, Nginx};
+use crate::parse::pem::{self, PemFile};
+use crate::parse::runner_toml::{self, RunnerToml};
 
 impl Format for GitlabYml {
     const KIND: &'static str = "gitlab-yml";
@@ -30,5 +33,37 @@ impl Format for PemFile {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         Ok(pem::read(content))
+    }
+}
+
+impl Format for RunnerToml {
+    const KIND: &'static str = "runner-toml";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        runner_toml::read(content)
+    }
+}
+
+impl Format for DaemonJson {
+    const KIND: &'static str = "docker-daemon-json";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        docker_json::read_daemon(content)
+    }
+}
+
+impl Format for ClientJson {
+    const KIND: &'static str = "docker-client-json";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        docker_json::read_client(content)
+    }
+}
+
+impl Format for HostsToml {
+    const KIND: &'static str = "containerd-hosts-toml";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        hosts_toml::read(content)
     }
 }

@@ -1,1 +1,4 @@
 //! Pure readers: bytes in, facts out. Nothing here opens a file or knows where one lies.
+
+pub mod gitlab_rb;
+pub mod value;

@@ -1,0 +1,108 @@
+//! What a list of writes amounts to: the last one wins, keys of hashes add up.
+//!
+//! The evaluator and the readers of its result share this, so a file that reads back its own
+//! settings sees what `Settings::get` tells.
+
+use std::collections::BTreeMap;
+
+use crate::parse::value::{Value, Why};
+
+/// What both the raw and the shown values can do.
+pub(super) trait Nested: Clone {
+    fn hash() -> Self;
+    fn unknown(why: Why) -> Self;
+    fn why(&self) -> Option<Why>;
+    fn entries(&self) -> Option<&BTreeMap<String, Self>>;
+    fn entries_mut(&mut self) -> Option<&mut BTreeMap<String, Self>>;
+}
+
+impl Nested for Value {
+    fn hash() -> Self {
+        Self::Hash(BTreeMap::new())
+    }
+
+    fn unknown(why: Why) -> Self {
+        Self::Unknown(why)
+    }
+
+    fn why(&self) -> Option<Why> {
+        match self {
+            Self::Unknown(why) => Some(*why),
+            _ => None,
+        }
+    }
+
+    fn entries(&self) -> Option<&BTreeMap<String, Self>> {
+        self.as_hash()
+    }
+
+    fn entries_mut(&mut self) -> Option<&mut BTreeMap<String, Self>> {
+        match self {
+            Self::Hash(entries) => Some(entries),
+            _ => None,
+        }
+    }
+}
+
+/// What stands at one path after all writes.
+pub(super) struct Merged<'a, V, S> {
+    /// `None` where nothing stands.
+    pub(super) value: Option<V>,
+    /// The write that decided last.
+    pub(super) by: Option<&'a S>,
+    /// The writes that it overruled, oldest first.
+    pub(super) earlier: Vec<&'a S>,
+}
+
+/// Replays `writes` and tells what stands at `wanted`.
+pub(super) fn merge<'a, V: Nested + 'a, S, K: AsRef<str>>(
+    writes: impl Iterator<Item = (&'a [String], &'a V, &'a S)>,
+    wanted: &[K],
+) -> Merged<'a, V, S> {
+    let mut merged = Merged { value: None, by: None, earlier: Vec::new() };
+    for (path, value, source) in writes {
+        if path.iter().zip(wanted).any(|(key, wanted)| key != wanted.as_ref()) {
+            continue;
+        }
+        if let Some(rest) = wanted.get(path.len()..) {
+            merged.earlier.extend(merged.by.take());
+            merged.value = descend(value, rest);
+            merged.by = merged.value.as_ref().map(|_| source);
+        } else if merged.value.as_ref().is_none_or(|value| value.why().is_none()) {
+            let target = merged.value.get_or_insert_with(V::hash);
+            insert(target, &path[wanted.len()..], value.clone());
+            merged.by = Some(source);
+        }
+    }
+    merged
+}
+
+/// The value at `path` below `value`.
+pub(super) fn descend<V: Nested, K: AsRef<str>>(value: &V, path: &[K]) -> Option<V> {
+    let mut value = value;
+    for key in path {
+        if value.why().is_some() {
+            break;
+        }
+        value = value.entries()?.get(key.as_ref())?;
+    }
+    Some(value.clone())
+}
+
+/// Puts `value` at `path` below `target`, making hashes on the way. What has no keys of its own
+/// becomes unknown: Ruby would change a text, or fail.
+pub(super) fn insert<V: Nested>(target: &mut V, path: &[String], value: V) {
+    let mut target = target;
+    for key in path {
+        if target.why().is_some() {
+            return;
+        }
+        if target.entries().is_none() {
+            *target = V::unknown(Why::Mutation);
+            return;
+        }
+        let Some(entries) = target.entries_mut() else { return };
+        target = entries.entry(key.clone()).or_insert_with(V::hash);
+    }
+    *target = value;
+}

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod base64;
+#[cfg(test)]
 mod corpus;
 pub mod der;
 pub mod docker_json;

@@ -1,11 +1,14 @@
 //! The formats of configuration files that gldoctor reads with [`ReadFile`](super::ReadFile).
 
+use serde::{Deserialize, Serialize};
+
 use super::Format;
 use crate::parse::Malformed;
 use crate::parse::docker_json::{self, ClientJson, DaemonJson};
 use crate::parse::gitlab_yml::{self, GitlabYml};
 use crate::parse::hosts_toml::{self, HostsToml};
 use crate::parse::nginx::{self, Nginx};
+use crate::parse::ntp_conf::{self, NtpConf, TimesyncdConf};
 use crate::parse::pem::{self, PemFile};
 use crate::parse::runner_toml::{self, RunnerToml};
 
@@ -65,5 +68,39 @@ impl Format for HostsToml {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         hosts_toml::read(content)
+    }
+}
+
+/// A configuration file of chrony.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChronyConf(pub NtpConf);
+
+/// A configuration file of ntpd.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NtpdConf(pub NtpConf);
+
+impl Format for ChronyConf {
+    const KIND: &'static str = "chrony-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        ntp_conf::read_chrony(content).map(Self)
+    }
+}
+
+impl Format for NtpdConf {
+    const KIND: &'static str = "ntpd-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        ntp_conf::read_ntpd(content).map(Self)
+    }
+}
+
+impl Format for TimesyncdConf {
+    const KIND: &'static str = "timesyncd-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        ntp_conf::read_timesyncd(content)
     }
 }

@@ -14,6 +14,7 @@ use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
+pub use formats::{ChronyConf, NtpdConf};
 pub use gitlab_rb::GitlabRb;
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;

@@ -197,7 +197,8 @@ impl<'f> Evaluator<'f> {
             let Ok(offset) = u32::try_from(at) else { continue };
             let in_text = is_in(&texts, offset);
             // Typographic quotes in a text are nothing but good typography.
-            if is_in(&comments, offset) || (in_text && character == scan::OddCharacter::SmartQuote) {
+            if is_in(&comments, offset) || (in_text && character == scan::OddCharacter::SmartQuote)
+            {
                 continue;
             }
             self.problem(offset, ProblemKind::OddCharacter { character, in_text });
@@ -346,9 +347,8 @@ fn without_source(message: &[u8]) -> String {
     let message = String::from_utf8_lossy(message);
     let (first, _) = message.split_once(';').unwrap_or((&message, ""));
     let quotes_source = first.contains("resulting in") || first.contains("can't find string");
-    let is_fixed = ["unexpected ", "expected ", "unterminated "]
-        .iter()
-        .any(|start| first.starts_with(start));
+    let is_fixed =
+        ["unexpected ", "expected ", "unterminated "].iter().any(|start| first.starts_with(start));
     if is_fixed && !quotes_source {
         let whole = if first.starts_with("unterminated ") { first } else { &*message };
         return whole.to_owned();

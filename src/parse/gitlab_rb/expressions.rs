@@ -93,7 +93,9 @@ impl Evaluator<'_> {
                 }
             }
             // Neither is evaluated by Ruby.
-            Node::DefinedNode { .. } | Node::AliasMethodNode { .. } => Raw::Unknown(Why::Expression),
+            Node::DefinedNode { .. } | Node::AliasMethodNode { .. } => {
+                Raw::Unknown(Why::Expression)
+            }
             _ => return None,
         })
     }

@@ -288,10 +288,36 @@ const ORIGINS: &[&str] = &[
 
 /// Parts of names that announce a secret. A number under them is not shown.
 const SECRET_WORDS: &[&str] = &[
-    "auth", "cookie", "credential", "credentials", "dsn", "headers", "key", "keys", "omniauth", "otp",
-    "pass", "passphrase", "password", "passwords", "passwd", "pin", "private", "providers", "pwd",
-    "salt", "secret", "secrets", "token", "tokens", "env", "accesskey", "accountkey", "secretkey",
-    "sessiontoken", "webhook",
+    "auth",
+    "cookie",
+    "credential",
+    "credentials",
+    "dsn",
+    "headers",
+    "key",
+    "keys",
+    "omniauth",
+    "otp",
+    "pass",
+    "passphrase",
+    "password",
+    "passwords",
+    "passwd",
+    "pin",
+    "private",
+    "providers",
+    "pwd",
+    "salt",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "env",
+    "accesskey",
+    "accountkey",
+    "secretkey",
+    "sessiontoken",
+    "webhook",
 ];
 
 /// How a text at `path` may be shown. `None`: not at all.
@@ -338,13 +364,14 @@ fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     match path {
         ["nginx", rest @ ..]
         | ["registry" | "gitlab_rails", "nginx", rest @ ..]
-        | [
-            "registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx",
-            rest @ ..,
-        ] if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) => {
+        | ["registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx", rest @ ..]
+            if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) =>
+        {
             [&["NGINX"], rest].concat()
         }
-        ["gitlab_rails", "object_store", "connection", rest @ ..] => [&["CONNECTION"], rest].concat(),
+        ["gitlab_rails", "object_store", "connection", rest @ ..] => {
+            [&["CONNECTION"], rest].concat()
+        }
         ["gitlab_rails", key, rest @ ..]
             if key.ends_with("object_store_connection") || key.ends_with("upload_connection") =>
         {
@@ -381,7 +408,10 @@ mod tests {
         assert_eq!(show(&["registry", "nginx", "ssl_certificate"]), Some(Show::Text));
         assert_eq!(show(&["registry_nginx", "ssl_certificate"]), Some(Show::Text));
         assert_eq!(show(&["gitaly", "env", "NTP_HOST"]), Some(Show::Text));
-        assert_eq!(show(&["gitlab_rails", "lfs_object_store_connection", "region"]), Some(Show::Text));
+        assert_eq!(
+            show(&["gitlab_rails", "lfs_object_store_connection", "region"]),
+            Some(Show::Text)
+        );
         assert_eq!(show(&["registry", "gc", "blobs", "interval"]), Some(Show::Text));
         assert_eq!(show(&["registry", "storage", "s3", "secretkey"]), None);
         assert_eq!(show(&["registry", "storage"]), None);
@@ -398,10 +428,13 @@ mod tests {
 
     #[test]
     fn keys_that_look_like_tokens_are_not_shown() {
-        for key in ["s3_v2", "X-Forwarded-Proto", "NTP_HOST", "gitaly-1", "127.0.0.1", "log_directory"] {
+        for key in
+            ["s3_v2", "X-Forwarded-Proto", "NTP_HOST", "gitaly-1", "127.0.0.1", "log_directory"]
+        {
             assert!(shows_key(key), "{key}");
         }
-        for key in ["glpat-ABCDEFGHIJ0123456789", "", "a b\nc", "$", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3"] {
+        for key in ["glpat-ABCDEFGHIJ0123456789", "", "a b\nc", "$", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3"]
+        {
             assert!(!shows_key(key), "{key}");
         }
     }

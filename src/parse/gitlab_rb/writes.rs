@@ -2,11 +2,11 @@
 
 use ruby_prism::{CallNode, Location, Node, ParenthesesNode};
 
+use super::ProblemKind;
 use super::evaluator::Evaluator;
 use super::merge::insert;
 use super::names;
 use super::raw::Raw;
-use super::ProblemKind;
 use crate::parse::value::Why;
 
 /// Keys of a path that are followed.
@@ -239,7 +239,11 @@ fn base_place(node: &Node<'_>) -> Option<Place> {
     if let Some(name) = variable_name(node) {
         // `Gitlab` is the object that the file configures.
         let is_root = name == "Gitlab";
-        return Some(if is_root { Place::Setting(Vec::new()) } else { Place::Variable(name, vec![]) });
+        return Some(if is_root {
+            Place::Setting(Vec::new())
+        } else {
+            Place::Variable(name, vec![])
+        });
     }
     if node.as_self_node().is_some() {
         return Some(Place::Setting(Vec::new()));

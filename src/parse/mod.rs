@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+
 pub(crate) mod base64;
+pub mod certificate;
 #[cfg(test)]
 mod corpus;
 pub mod der;

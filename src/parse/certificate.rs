@@ -1,0 +1,251 @@
+//! Facts of one certificate, for everything but the verdict on it.
+//!
+//! Reading is tolerant: whatever some client in the field can read is read here too. Which client
+//! accepts what is the business of [`crate::trust`], which works on the same fields.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use self::extensions::{GeneralName, PathLength, general, oid, purpose};
+use self::fields::Fields;
+use self::key::Key;
+use self::name::{Attribute, COMMON_NAME};
+use self::signature::Outcome;
+use self::signing::Signing;
+
+pub(crate) mod curves;
+pub(crate) mod der;
+pub(crate) mod extensions;
+pub(crate) mod fields;
+pub(crate) mod key;
+pub(crate) mod name;
+pub(crate) mod signature;
+pub(crate) mod signing;
+
+/// What a certificate says, without any judgement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The subject, as `CN=host, O=Example`; empty if it has no attributes.
+    pub subject: String,
+    /// The issuer, written alike.
+    pub issuer: String,
+    /// The serial number in lower-case hexadecimal digits, two for each byte.
+    pub serial: String,
+    /// Whether the serial number is negative.
+    pub negative_serial: bool,
+    /// 1, 2 or 3.
+    pub version: u64,
+    /// The first moment of validity; none if it is written in a way no client reads.
+    pub not_before: Option<Timestamp>,
+    /// The last moment of validity; none if it is written in a way no client reads. Certificates
+    /// "without end" have the last moment that can be told.
+    pub not_after: Option<Timestamp>,
+    /// DNS names among the subject's alternative names, in their order.
+    pub dns_names: Vec<String>,
+    /// IP addresses among the subject's alternative names, in their order.
+    pub ip_addresses: Vec<IpAddr>,
+    /// Common names of the subject, in their order.
+    pub common_names: Vec<String>,
+    /// Whether there are alternative names of any kind, be it an empty list.
+    pub has_alternative_names: bool,
+    /// Whether basicConstraints say that this is a CA.
+    pub is_ca: bool,
+    /// How many CAs may stand between this one and a leaf, if that is limited.
+    pub path_length: Option<u64>,
+    /// Whether subject and issuer are the same name, byte for byte.
+    pub self_issued: bool,
+    /// Whether its own key verifies its signature.
+    pub self_signed: bool,
+    /// SHA-256 of the whole certificate, in lower-case hexadecimal digits.
+    pub fingerprint: String,
+    /// SHA-256 of the SubjectPublicKeyInfo, in lower-case hexadecimal digits. Two certificates
+    /// of one key have the same, and so has the private key's public half.
+    pub key_fingerprint: String,
+    /// The ID by which a token's signature names this key (libtrust).
+    pub key_id: String,
+    /// The key's algorithm or curve: `RSA`, `P-256`, `Ed25519`.
+    pub key_algorithm: String,
+    /// The key's size in bits; 0 where it is not known.
+    pub key_bits: u32,
+    /// `SHA256-RSA`, `ECDSA-SHA384`, `Ed25519`; `unknown` for what nobody uses.
+    pub signature_algorithm: String,
+    /// keyUsage by the names of RFC 5280; none if there is no such extension.
+    pub key_usages: Option<Vec<String>>,
+    /// extendedKeyUsage by the names of RFC 5280, or dotted; none if there is no such extension.
+    pub purposes: Option<Vec<String>>,
+    /// subjectKeyIdentifier, in lower-case hexadecimal digits.
+    pub subject_key_id: Option<String>,
+    /// The key identifier within authorityKeyIdentifier, in lower-case hexadecimal digits.
+    pub authority_key_id: Option<String>,
+}
+
+impl Certificate {
+    /// Reads one certificate from DER. Bytes behind it are not looked at.
+    ///
+    /// The error says which part cannot be read, and holds nothing of the content.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, String> {
+        let (fields, _) = Fields::read(bytes)?;
+        Ok(Self::from(&fields))
+    }
+}
+
+impl From<&Fields> for Certificate {
+    fn from(fields: &Fields) -> Self {
+        let lengths = fields.lengths();
+        let value = |oid| fields.extension(oid).map(|extension| extension.value.as_slice());
+        let names = value(oid::SUBJECT_ALT_NAME)
+            .and_then(|value| extensions::general_names(value, lengths))
+            .unwrap_or_default();
+        let basic = value(oid::BASIC_CONSTRAINTS)
+            .and_then(|value| extensions::basic_constraints(value, lengths));
+        let key = Key::of(fields);
+        let signing = Signing::of(fields);
+        let key_digest = digest(&SHA256, &fields.key_info);
+        Self {
+            subject: fields.subject.display(),
+            issuer: fields.issuer.display(),
+            serial: hex(&fields.serial),
+            negative_serial: fields.serial.first().is_some_and(|first| first & 0x80 != 0),
+            version: fields.version,
+            not_before: fields.not_before.instant(),
+            not_after: fields.not_after.instant(),
+            dns_names: names.iter().filter_map(dns_name).collect(),
+            ip_addresses: names.iter().filter_map(ip_address).collect(),
+            common_names: fields.subject.all(COMMON_NAME).filter_map(Attribute::text).collect(),
+            has_alternative_names: value(oid::SUBJECT_ALT_NAME).is_some(),
+            is_ca: basic.is_some_and(|basic| basic.is_ca),
+            path_length: match basic.map(|basic| basic.path_length) {
+                Some(PathLength::Most(most)) => Some(most),
+                _ => None,
+            },
+            self_issued: fields.subject.raw == fields.issuer.raw,
+            self_signed: fields.subject.raw == fields.issuer.raw
+                && signature::check(&key, signing, &fields.signed, &fields.signature) == Outcome::Good,
+            fingerprint: hex(digest(&SHA256, &fields.der).as_ref()),
+            key_fingerprint: hex(key_digest.as_ref()),
+            key_id: key_id(key_digest.as_ref()),
+            key_algorithm: key.algorithm().to_owned(),
+            key_bits: key.bits(),
+            signature_algorithm: signing.name(),
+            key_usages: value(oid::KEY_USAGE)
+                .and_then(|value| extensions::key_usage(value, lengths))
+                .map(usage_names),
+            purposes: value(oid::EXTENDED_KEY_USAGE)
+                .and_then(|value| extensions::purposes(value, lengths))
+                .map(|purposes| purposes.iter().map(|oid| purpose_name(oid)).collect()),
+            subject_key_id: value(oid::SUBJECT_KEY_ID)
+                .and_then(|value| extensions::subject_key_id(value, lengths))
+                .map(|id| hex(&id)),
+            authority_key_id: value(oid::AUTHORITY_KEY_ID)
+                .and_then(|value| extensions::authority_key_id(value, lengths))
+                .and_then(|authority| authority.key_id)
+                .map(|id| hex(&id)),
+        }
+    }
+}
+
+fn dns_name(name: &GeneralName) -> Option<String> {
+    (name.tag == general::DNS).then(|| String::from_utf8_lossy(&name.value).into_owned())
+}
+
+fn ip_address(name: &GeneralName) -> Option<IpAddr> {
+    if name.tag != general::IP {
+        return None;
+    }
+    let four = || <[u8; 4]>::try_from(name.value.as_slice()).map(IpAddr::from);
+    let sixteen = || <[u8; 16]>::try_from(name.value.as_slice()).map(IpAddr::from);
+    four().or_else(|_| sixteen()).ok()
+}
+
+fn usage_names(bits: u16) -> Vec<String> {
+    const NAMES: [&str; 9] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+    ];
+    let set = NAMES.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+    set.map(|(_, &name)| name.to_owned()).collect()
+}
+
+fn purpose_name(oid: &[u8]) -> String {
+    let name = match oid {
+        purpose::ANY => "anyExtendedKeyUsage",
+        purpose::SERVER_AUTH => "serverAuth",
+        purpose::CLIENT_AUTH => "clientAuth",
+        purpose::CODE_SIGNING => "codeSigning",
+        purpose::EMAIL_PROTECTION => "emailProtection",
+        purpose::TIME_STAMPING => "timeStamping",
+        purpose::OCSP_SIGNING => "OCSPSigning",
+        other => return der::dotted(other),
+    };
+    name.to_owned()
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The libtrust ID of a key: the first 30 bytes of the SHA-256 of its SubjectPublicKeyInfo, in
+/// base 32, in groups of four (docker/libtrust, `util.go`).
+fn key_id(digest: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let letters: Vec<char> = digest
+        .chunks_exact(5)
+        .take(6)
+        .flat_map(|chunk| {
+            let bits = chunk.iter().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
+            (0..8u32).rev().filter_map(move |group| {
+                let index = usize::try_from(bits >> (5 * group) & 31).ok()?;
+                ALPHABET.get(index).copied().map(char::from)
+            })
+        })
+        .collect();
+    let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+    groups.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_ids_are_twelve_groups_of_four() {
+        let id = key_id(&[0u8; 32]);
+        assert_eq!(id, ["AAAA"; 12].join(":"));
+        assert_eq!(key_id(&[0xff; 32]), ["7777"; 12].join(":"));
+    }
+
+    #[test]
+    fn facts_of_a_leaf() {
+        let names = ["git.example.test".to_owned(), "10.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let facts = Certificate::from_der(made.cert.der()).unwrap();
+        assert_eq!(facts.dns_names, ["git.example.test"]);
+        assert_eq!(facts.ip_addresses, [IpAddr::from([10, 0, 0, 1])]);
+        assert_eq!((facts.key_algorithm.as_str(), facts.key_bits), ("P-256", 256));
+        assert_eq!(facts.signature_algorithm, "ECDSA-SHA256");
+        assert!(facts.self_issued && facts.self_signed && !facts.is_ca);
+        assert!(facts.has_alternative_names);
+    }
+
+    #[test]
+    fn errors_name_the_part_and_not_the_bytes() {
+        let error = Certificate::from_der(b"secret").unwrap_err();
+        assert_eq!(error, "the certificate is cut short or none");
+    }
+}

@@ -1,0 +1,268 @@
+//! The fields of a certificate as they lie in the bytes, interpreted as little as possible.
+//!
+//! What one client refuses another one takes, so nothing is refused here that any of them takes.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
+use super::der::{self, Element, Lengths, Reader};
+use super::name::Name;
+
+/// An algorithm and its parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Algorithm {
+    pub(crate) oid: Vec<u8>,
+    /// The whole element after the identifier; empty if there is none.
+    pub(crate) parameters: Vec<u8>,
+}
+
+impl Algorithm {
+    pub(crate) fn read(body: &[u8], lengths: Lengths) -> Option<Self> {
+        let mut reader = Reader::new(body, lengths);
+        let oid = reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
+        let parameters = match reader.is_empty() {
+            true => Vec::new(),
+            false => reader.any()?.raw.to_vec(),
+        };
+        Some(Self { oid, parameters })
+    }
+}
+
+/// A moment as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Time {
+    pub(crate) tag: u8,
+    pub(crate) text: Vec<u8>,
+}
+
+/// One extension, undecoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extension {
+    pub(crate) oid: Vec<u8>,
+    pub(crate) critical: bool,
+    pub(crate) value: Vec<u8>,
+}
+
+/// A certificate, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fields {
+    /// The whole certificate.
+    pub(crate) der: Vec<u8>,
+    /// The signed part.
+    pub(crate) signed: Vec<u8>,
+    /// 1, 2 or 3, seldom more.
+    pub(crate) version: u64,
+    pub(crate) serial: Vec<u8>,
+    /// The algorithm in the signed part, and the one beside the signature.
+    pub(crate) inner_algorithm: Algorithm,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) issuer: Name,
+    pub(crate) not_before: Time,
+    pub(crate) not_after: Time,
+    pub(crate) subject: Name,
+    /// The whole SubjectPublicKeyInfo.
+    pub(crate) key_info: Vec<u8>,
+    pub(crate) key_algorithm: Algorithm,
+    pub(crate) key: Vec<u8>,
+    pub(crate) extensions: Vec<Extension>,
+    pub(crate) signature: Vec<u8>,
+    /// Whether every length is in its shortest form down to the extensions.
+    pub(crate) strict: bool,
+}
+
+impl Fields {
+    /// Takes a certificate apart. Bytes after it are returned with it: some formats append
+    /// something. The error says which part cannot be read.
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Self, &[u8]), &'static str> {
+        Self::read_with(bytes, Lengths::Minimal)
+            .or_else(|_| Self::read_with(bytes, Lengths::Padded))
+    }
+
+    fn read_with(bytes: &[u8], lengths: Lengths) -> Result<(Self, &[u8]), &'static str> {
+        let mut outer = Reader::new(bytes, lengths);
+        let whole = outer.expect(der::SEQUENCE).ok_or("the certificate is cut short or none")?;
+        let mut parts = outer.inside(whole);
+        let signed = parts.expect(der::SEQUENCE).ok_or("the signed part is malformed")?;
+        let algorithm = algorithm(&mut parts, lengths)?;
+        let signature = parts
+            .expect(der::BIT_STRING)
+            .and_then(|bits| der::bit_string(bits.body))
+            .ok_or("the signature is malformed")?;
+        let mut tbs = parts.inside(signed);
+        let version = version(&mut tbs)?;
+        let serial = tbs.expect(der::INTEGER).ok_or("the serial number is malformed")?;
+        let inner_algorithm = self::algorithm(&mut tbs, lengths)?;
+        let issuer = name(&mut tbs, lengths).ok_or("the issuer is malformed")?;
+        let (not_before, not_after) = validity(&mut tbs).ok_or("the dates are malformed")?;
+        let subject = name(&mut tbs, lengths).ok_or("the subject is malformed")?;
+        let key_info = tbs.expect(der::SEQUENCE).ok_or("the public key is malformed")?;
+        let (key_algorithm, key) =
+            key(tbs.inside(key_info), lengths).ok_or("the public key is malformed")?;
+        let extensions = extensions(&mut tbs).ok_or("the extensions are malformed")?;
+        let fields = Self {
+            der: whole.raw.to_vec(),
+            signed: signed.raw.to_vec(),
+            version,
+            serial: serial.body.to_vec(),
+            inner_algorithm,
+            algorithm,
+            issuer,
+            not_before,
+            not_after,
+            subject,
+            key_info: key_info.raw.to_vec(),
+            key_algorithm,
+            key,
+            extensions,
+            signature: signature.0.to_vec(),
+            strict: lengths == Lengths::Minimal,
+        };
+        Ok((fields, outer.rest()))
+    }
+
+    /// How lengths are to be read in what is left undecoded.
+    pub(crate) fn lengths(&self) -> Lengths {
+        if self.strict { Lengths::Minimal } else { Lengths::Padded }
+    }
+
+    /// The first extension with this identifier.
+    pub(crate) fn extension(&self, oid: &[u8]) -> Option<&Extension> {
+        self.extensions.iter().find(|extension| extension.oid == oid)
+    }
+}
+
+fn algorithm(reader: &mut Reader<'_>, lengths: Lengths) -> Result<Algorithm, &'static str> {
+    reader
+        .expect(der::SEQUENCE)
+        .and_then(|sequence| Algorithm::read(sequence.body, lengths))
+        .ok_or("the signature algorithm is malformed")
+}
+
+fn version(reader: &mut Reader<'_>) -> Result<u64, &'static str> {
+    const MALFORMED: &str = "the version is malformed";
+    let Some(wrapped) = reader.optional(der::explicit(0)).ok_or(MALFORMED)? else {
+        return Ok(1);
+    };
+    reader
+        .inside(wrapped)
+        .expect(der::INTEGER)
+        .and_then(|number| der::small_integer(number.body))
+        .and_then(|number| number.checked_add(1))
+        .ok_or(MALFORMED)
+}
+
+fn name(reader: &mut Reader<'_>, lengths: Lengths) -> Option<Name> {
+    Name::read(reader.expect(der::SEQUENCE)?.raw, lengths)
+}
+
+fn validity(reader: &mut Reader<'_>) -> Option<(Time, Time)> {
+    let sequence = reader.expect(der::SEQUENCE)?;
+    let mut times = reader.inside(sequence);
+    let mut time = || {
+        times
+            .any()
+            .filter(|time| matches!(time.tag, der::UTC_TIME | der::GENERALIZED_TIME))
+            .map(|time| Time { tag: time.tag, text: time.body.to_vec() })
+    };
+    Some((time()?, time()?))
+}
+
+fn key(mut reader: Reader<'_>, lengths: Lengths) -> Option<(Algorithm, Vec<u8>)> {
+    let algorithm = Algorithm::read(reader.expect(der::SEQUENCE)?.body, lengths)?;
+    let (bits, _) = der::bit_string(reader.expect(der::BIT_STRING)?.body)?;
+    Some((algorithm, bits.to_vec()))
+}
+
+/// The extensions of any version: which versions may have some is up to the client.
+fn extensions(reader: &mut Reader<'_>) -> Option<Vec<Extension>> {
+    for unique_identifier in [der::implicit(1), der::implicit(2)] {
+        reader.optional(unique_identifier)?;
+    }
+    let Some(wrapped) = reader.optional(der::explicit(3))? else { return Some(Vec::new()) };
+    let mut wrapped = reader.inside(wrapped);
+    let list = wrapped.expect(der::SEQUENCE)?;
+    let mut list = wrapped.inside(list);
+    let mut extensions = Vec::new();
+    while !list.is_empty() {
+        let element = list.expect(der::SEQUENCE)?;
+        extensions.push(extension(list.inside(element))?);
+    }
+    Some(extensions)
+}
+
+fn extension(mut reader: Reader<'_>) -> Option<Extension> {
+    let oid = reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
+    let critical = reader.optional(der::BOOLEAN)?.is_some_and(truth);
+    let value = reader.expect(der::OCTET_STRING)?.body.to_vec();
+    Some(Extension { oid, critical, value })
+}
+
+/// BER takes every non-zero byte for true; DER knows one only, and Go asks for that elsewhere.
+fn truth(element: Element<'_>) -> bool {
+    element.body.iter().any(|&byte| byte != 0)
+}
+
+impl Time {
+    /// The moment, if it is written as RFC 5280 asks: down to the second, in UTC. Certificates
+    /// that never expire say so with the last second of 9999; that is the end of time here.
+    pub(crate) fn instant(&self) -> Option<Timestamp> {
+        let (century_digits, length) = if self.tag == der::UTC_TIME { (2, 13) } else { (4, 15) };
+        let digits = self.text.strip_suffix(b"Z").filter(|_| self.text.len() == length)?;
+        let (year, rest) = digits.split_at_checked(century_digits)?;
+        let year = match (number(year)?, century_digits) {
+            (year @ 0..50, 2) => 2000 + year,
+            (year, 2) => 1900 + year,
+            (year, _) => year,
+        };
+        let mut parts = rest.chunks(2).map(|pair| number(pair).and_then(|n| i8::try_from(n).ok()));
+        let mut part = || parts.next().flatten();
+        let moment = DateTime::new(year, part()?, part()?, part()?, part()?, part()?, 0).ok()?;
+        Some(Offset::UTC.to_timestamp(moment).unwrap_or(Timestamp::MAX))
+    }
+}
+
+fn number(digits: &[u8]) -> Option<i16> {
+    digits.iter().try_fold(0i16, |sum, digit| {
+        let digit = digit.is_ascii_digit().then(|| i16::from(digit - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(tag: u8, text: &str) -> Option<String> {
+        Time { tag, text: text.into() }.instant().map(|instant| instant.to_string())
+    }
+
+    #[test]
+    fn two_digit_years_turn_at_fifty() {
+        let utc = |text| instant(der::UTC_TIME, text);
+        assert_eq!(utc("491231235959Z").as_deref(), Some("2049-12-31T23:59:59Z"));
+        assert_eq!(utc("500101000000Z").as_deref(), Some("1950-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_certificate_may_be_valid_forever() {
+        let end = Time { tag: der::GENERALIZED_TIME, text: b"99991231235959Z".to_vec() };
+        assert_eq!(end.instant(), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn times_out_of_form_are_none() {
+        for text in ["2601010000Z", "260101000000+0100", "261301000000Z", "26010100000éZ", ""] {
+            assert_eq!(instant(der::UTC_TIME, text), None, "{text}");
+        }
+        assert_eq!(instant(der::GENERALIZED_TIME, "20260101000000.5Z"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_taken_apart(bytes: Vec<u8>) {
+            let _ = Fields::read(&bytes);
+            let _ = Time { tag: der::UTC_TIME, text: bytes }.instant();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Public keys.
+
+use super::curves::Curve;
+use super::der::{self, Lengths, Reader};
+use super::fields::{Algorithm, Fields};
+
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const ED448: &[u8] = &[0x2b, 0x65, 0x71];
+const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
+const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
+
+/// A public key, decoded as far as anybody here needs it. Numbers are big-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    /// An RSA key that is for PSS signatures only.
+    RsaPss { modulus: Vec<u8>, exponent: Vec<u8> },
+    Ec { curve: &'static Curve, point: Vec<u8> },
+    /// A curve given by its numbers instead of its name.
+    ExplicitEc,
+    /// A curve with a name that is not among those known here.
+    UnknownCurve,
+    Ed25519(Vec<u8>),
+    Ed448(Vec<u8>),
+    X25519(Vec<u8>),
+    Dsa { p: Vec<u8>, q: Vec<u8>, g: Vec<u8>, y: Vec<u8> },
+    /// A known algorithm whose key cannot be read.
+    Malformed,
+    /// An algorithm not known here.
+    Unknown,
+}
+
+impl Key {
+    pub(crate) fn of(fields: &Fields) -> Self {
+        Self::read(&fields.key_algorithm, &fields.key, fields.lengths())
+    }
+
+    pub(crate) fn read(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Self {
+        match algorithm.oid.as_slice() {
+            RSA => rsa(bits, lengths)
+                .map_or(Self::Malformed, |(modulus, exponent)| Self::Rsa { modulus, exponent }),
+            RSA_PSS => rsa(bits, lengths)
+                .map_or(Self::Malformed, |(modulus, exponent)| Self::RsaPss { modulus, exponent }),
+            EC => ec(algorithm, bits, lengths),
+            ED25519 if bits.len() == 32 => Self::Ed25519(bits.to_vec()),
+            ED448 if bits.len() == 57 => Self::Ed448(bits.to_vec()),
+            X25519 if bits.len() == 32 => Self::X25519(bits.to_vec()),
+            DSA => dsa(algorithm, bits, lengths).unwrap_or(Self::Malformed),
+            ED25519 | ED448 | X25519 => Self::Malformed,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The algorithm's name, as people say it.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Rsa { .. } => "RSA",
+            Self::RsaPss { .. } => "RSA-PSS",
+            Self::Ec { curve, .. } => curve.name,
+            Self::ExplicitEc => "EC with explicit parameters",
+            Self::UnknownCurve => "EC on an unknown curve",
+            Self::Ed25519(_) => "Ed25519",
+            Self::Ed448(_) => "Ed448",
+            Self::X25519(_) => "X25519",
+            Self::Dsa { .. } => "DSA",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The size in bits as it is usually given; 0 where it is not known.
+    pub(crate) fn bits(&self) -> u32 {
+        match self {
+            Self::Rsa { modulus, .. } | Self::RsaPss { modulus, .. } => bit_length(modulus),
+            Self::Ec { curve, .. } => curve.bits,
+            Self::Ed25519(_) | Self::X25519(_) => 256,
+            Self::Ed448(_) => 456,
+            Self::Dsa { p, .. } => bit_length(p),
+            Self::ExplicitEc | Self::UnknownCurve | Self::Malformed | Self::Unknown => 0,
+        }
+    }
+}
+
+/// How many bits a big-endian number has.
+pub(crate) fn bit_length(number: &[u8]) -> u32 {
+    let digits: &[u8] = {
+        let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+        number.get(zeros..).unwrap_or_default()
+    };
+    let Some(first) = digits.first() else { return 0 };
+    u32::try_from(digits.len()).unwrap_or(u32::MAX).saturating_mul(8) - first.leading_zeros()
+}
+
+/// The next number, if it is not negative.
+fn number(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
+    let body = reader.expect(der::INTEGER)?.body;
+    (der::minimal_integer(body) && body.first()? & 0x80 == 0)
+        .then(|| body.strip_prefix(&[0]).unwrap_or(body).to_vec())
+}
+
+fn rsa(bits: &[u8], lengths: Lengths) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut reader = Reader::new(bits, lengths);
+    let pair = reader.expect(der::SEQUENCE)?;
+    let mut pair = reader.inside(pair);
+    Some((number(&mut pair)?, number(&mut pair)?))
+}
+
+fn ec(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Key {
+    let mut parameters = Reader::new(&algorithm.parameters, lengths);
+    match parameters.any() {
+        Some(named) if named.tag == der::OBJECT_IDENTIFIER => match Curve::named(named.body) {
+            Some(curve) => Key::Ec { curve, point: bits.to_vec() },
+            None => Key::UnknownCurve,
+        },
+        Some(numbers) if numbers.tag == der::SEQUENCE => Key::ExplicitEc,
+        _ => Key::Malformed,
+    }
+}
+
+fn dsa(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Option<Key> {
+    let y = number(&mut Reader::new(bits, lengths))?;
+    let mut outer = Reader::new(&algorithm.parameters, lengths);
+    let parameters = outer.expect(der::SEQUENCE)?;
+    let mut parameters = outer.inside(parameters);
+    let (p, q, g) =
+        (number(&mut parameters)?, number(&mut parameters)?, number(&mut parameters)?);
+    Some(Key::Dsa { p, q, g, y })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_counted_from_the_first_one() {
+        assert_eq!(bit_length(&[]), 0);
+        assert_eq!(bit_length(&[0, 0]), 0);
+        assert_eq!(bit_length(&[0, 1, 0]), 9);
+        assert_eq!(bit_length(&[0x80]), 8);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_read_as_a_key(bits: Vec<u8>, parameters: Vec<u8>, which in 0usize..6) {
+            let oid = [RSA, RSA_PSS, EC, ED25519, DSA, X25519][which].to_vec();
+            let _ = Key::read(&Algorithm { oid, parameters }, &bits, Lengths::Padded).bits();
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Whether a key made a signature.
+//!
+//! `ring` does the common algorithms. What it leaves out is still in use at sites whose clients
+//! accept it (P-521, P-256 with SHA-512, RSA of 1024 or 1536 bits, SHA-1 in old roots, brainpool),
+//! so there is a plain verifier beside it, on big numbers. Verifying handles public data only:
+//! nothing here has to take constant time, and nobody's access depends on the answer.
+
+use num_bigint::BigUint;
+use ring::signature::{self as fast, RsaPublicKeyComponents, UnparsedPublicKey};
+use sha2::Digest as _;
+
+use super::curves::Curve;
+use super::der::{self, Lengths, Reader};
+use super::key::{Key, bit_length};
+use super::signing::{Digest, Signing};
+
+/// What checking a signature came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Good,
+    Bad,
+    /// Neither verifier knows the algorithm.
+    Unable,
+}
+
+impl From<bool> for Outcome {
+    fn from(good: bool) -> Self {
+        if good { Self::Good } else { Self::Bad }
+    }
+}
+
+/// Checks `signature` over `message`. A key of another kind than the algorithm asks for is bad.
+pub(crate) fn check(key: &Key, signing: Signing, message: &[u8], signature: &[u8]) -> Outcome {
+    match (signing, key) {
+        (Signing::Rsa(Digest::Md5), Key::Rsa { .. }) | (Signing::Ed448, Key::Ed448(_)) => {
+            Outcome::Unable
+        }
+        (Signing::Rsa(digest), Key::Rsa { modulus, exponent }) => {
+            pkcs1(modulus, exponent, digest, message, signature).into()
+        }
+        (
+            Signing::Pss { digest, mask, salt },
+            Key::Rsa { modulus, exponent } | Key::RsaPss { modulus, exponent },
+        ) => {
+            let key = RsaPublicKeyComponents { n: modulus.as_slice(), e: exponent.as_slice() };
+            let usual = salt == digest.len() && mask == digest;
+            match fast_pss(digest).filter(|_| usual && fast_size(modulus)) {
+                Some(parameters) => key.verify(parameters, message, signature).is_ok(),
+                None => pss(&key, (digest, mask, salt), message, signature).unwrap_or(false),
+            }
+            .into()
+        }
+        (Signing::Ecdsa(digest), Key::Ec { curve, point }) => {
+            match fast_ecdsa(curve, digest).filter(|_| point.first() == Some(&4)) {
+                Some(algorithm) => {
+                    UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()
+                }
+                None => ecdsa(curve, point, digest, message, signature).unwrap_or(false),
+            }
+            .into()
+        }
+        (Signing::Ed25519, Key::Ed25519(point)) => {
+            UnparsedPublicKey::new(&fast::ED25519, point).verify(message, signature).is_ok().into()
+        }
+        (Signing::Dsa(digest), Key::Dsa { p, q, g, y }) => {
+            dsa([p, q, g, y], digest, message, signature).unwrap_or(false).into()
+        }
+        (Signing::Unknown, _) => Outcome::Unable,
+        _ => Outcome::Bad,
+    }
+}
+
+/// Whether `ring` takes a modulus of this size.
+fn fast_size(modulus: &[u8]) -> bool {
+    (2048..=8192).contains(&bit_length(modulus))
+}
+
+fn fast_pss(digest: Digest) -> Option<&'static fast::RsaParameters> {
+    match digest {
+        Digest::Sha256 => Some(&fast::RSA_PSS_2048_8192_SHA256),
+        Digest::Sha384 => Some(&fast::RSA_PSS_2048_8192_SHA384),
+        Digest::Sha512 => Some(&fast::RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+fn fast_ecdsa(curve: &Curve, digest: Digest) -> Option<&'static fast::EcdsaVerificationAlgorithm> {
+    match (curve.name, digest) {
+        ("P-256", Digest::Sha256) => Some(&fast::ECDSA_P256_SHA256_ASN1),
+        ("P-256", Digest::Sha384) => Some(&fast::ECDSA_P256_SHA384_ASN1),
+        ("P-384", Digest::Sha256) => Some(&fast::ECDSA_P384_SHA256_ASN1),
+        ("P-384", Digest::Sha384) => Some(&fast::ECDSA_P384_SHA384_ASN1),
+        _ => None,
+    }
+}
+
+fn pkcs1(
+    modulus: &[u8],
+    exponent: &[u8],
+    digest: Digest,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let parameters: Option<&fast::RsaParameters> = match digest {
+        Digest::Sha1 => Some(&fast::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+        Digest::Sha256 => Some(&fast::RSA_PKCS1_2048_8192_SHA256),
+        Digest::Sha384 => Some(&fast::RSA_PKCS1_2048_8192_SHA384),
+        Digest::Sha512 => Some(&fast::RSA_PKCS1_2048_8192_SHA512),
+        Digest::Md5 | Digest::Sha224 => None,
+    };
+    let key = RsaPublicKeyComponents { n: modulus, e: exponent };
+    match parameters.filter(|_| fast_size(modulus)) {
+        Some(parameters) => key.verify(parameters, message, signature).is_ok(),
+        None => slow_pkcs1(&key, digest, message, signature).unwrap_or(false),
+    }
+}
+
+/// The signature to the power of the exponent, in as many bytes as the modulus has.
+fn opened(key: &RsaPublicKeyComponents<&[u8]>, signature: &[u8]) -> Option<Vec<u8>> {
+    // OpenSSL takes no larger modulus, and no exponent of more than 64 bits with a large one.
+    // That bounds the work too.
+    if bit_length(key.n) > 16_384 || bit_length(key.e) > 64 {
+        return None;
+    }
+    let modulus = BigUint::from_bytes_be(key.n);
+    let number = BigUint::from_bytes_be(signature);
+    if number >= modulus || !modulus.bit(0) || signature.len() != key.n.len() {
+        return None;
+    }
+    let power = number.modpow(&BigUint::from_bytes_be(key.e), &modulus).to_bytes_be();
+    let zeros = key.n.len().checked_sub(power.len())?;
+    Some([vec![0; zeros], power].concat())
+}
+
+/// EMSA-PKCS1-v1_5 of RFC 8017, section 9.2.
+fn slow_pkcs1(
+    key: &RsaPublicKeyComponents<&[u8]>,
+    digest: Digest,
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let info = [digest_info(digest)?, &hash(digest, message)?].concat();
+    let padding = key.n.len().checked_sub(info.len() + 3).filter(|&length| length >= 8)?;
+    let expected = [&[0, 1][..], &vec![0xff; padding], &[0], &info].concat();
+    Some(opened(key, signature)? == expected)
+}
+
+/// What stands before the digest's value in a DigestInfo.
+fn digest_info(digest: Digest) -> Option<&'static [u8]> {
+    const fn sha2(which: u8, total: u8, length: u8) -> [u8; 19] {
+        [
+            0x30, total, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which, 5, 0, 4, length,
+        ]
+    }
+    const SHA224: [u8; 19] = sha2(4, 45, 28);
+    const SHA256: [u8; 19] = sha2(1, 49, 32);
+    const SHA384: [u8; 19] = sha2(2, 65, 48);
+    const SHA512: [u8; 19] = sha2(3, 81, 64);
+    const SHA1: [u8; 15] = [0x30, 33, 0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0, 4, 20];
+    Some(match digest {
+        Digest::Md5 => return None,
+        Digest::Sha1 => &SHA1,
+        Digest::Sha224 => &SHA224,
+        Digest::Sha256 => &SHA256,
+        Digest::Sha384 => &SHA384,
+        Digest::Sha512 => &SHA512,
+    })
+}
+
+fn hash(digest: Digest, message: &[u8]) -> Option<Vec<u8>> {
+    let algorithm = match digest {
+        Digest::Md5 => return None,
+        // ring has no SHA-224.
+        Digest::Sha224 => return Some(sha2::Sha224::digest(message).to_vec()),
+        Digest::Sha1 => &ring::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        Digest::Sha256 => &ring::digest::SHA256,
+        Digest::Sha384 => &ring::digest::SHA384,
+        Digest::Sha512 => &ring::digest::SHA512,
+    };
+    Some(ring::digest::digest(algorithm, message).as_ref().to_vec())
+}
+
+/// EMSA-PSS of RFC 8017, section 9.1.2.
+fn pss(
+    key: &RsaPublicKeyComponents<&[u8]>,
+    (digest, mask, salt): (Digest, Digest, usize),
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let bits = usize::try_from(bit_length(key.n).checked_sub(1)?).ok()?;
+    let encoded = opened(key, signature)?;
+    let encoded = encoded.get(encoded.len().checked_sub(bits.div_ceil(8))?..)?;
+    let (encoded, last) = encoded.split_at_checked(encoded.len().checked_sub(1)?)?;
+    let block_length = encoded.len().checked_sub(digest.len())?;
+    let (block, seed) = encoded.split_at_checked(block_length)?;
+    let mut block = block.to_vec();
+    for (byte, over) in block.iter_mut().zip(mgf1(mask, seed, block_length)?) {
+        *byte ^= over;
+    }
+    if let Some(first) = block.first_mut() {
+        *first &= u8::MAX >> (bits.div_ceil(8) * 8 - bits);
+    }
+    let zeros = block_length.checked_sub(salt)?.checked_sub(1)?;
+    let (padding, salt) = (block.get(..=zeros)?, block.get(zeros + 1..)?);
+    let padded = padding.last() == Some(&1) && padding.iter().rev().skip(1).all(|&byte| byte == 0);
+    let inner = [&[0; 8][..], &hash(digest, message)?, salt].concat();
+    Some(last == [0xbc] && padded && hash(digest, &inner)? == seed)
+}
+
+fn mgf1(digest: Digest, seed: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut mask = Vec::with_capacity(length + digest.len());
+    for counter in 0u32.. {
+        if mask.len() >= length {
+            break;
+        }
+        mask.extend(hash(digest, &[seed, &counter.to_be_bytes()].concat())?);
+    }
+    mask.truncate(length);
+    Some(mask)
+}
+
+/// The two numbers of a DSA or ECDSA signature, each between 0 and the order.
+fn pair(signature: &[u8], order: &BigUint) -> Option<(BigUint, BigUint)> {
+    let mut outer = Reader::new(signature, Lengths::Minimal);
+    let sequence = outer.expect(der::SEQUENCE).filter(|_| outer.is_empty())?;
+    let mut numbers = outer.inside(sequence);
+    let mut number = || {
+        let body = numbers.expect(der::INTEGER)?.body;
+        let positive = der::minimal_integer(body) && body.first()? & 0x80 == 0;
+        let number = BigUint::from_bytes_be(body);
+        (positive && number != BigUint::ZERO && number < *order).then_some(number)
+    };
+    Some((number()?, number()?))
+}
+
+/// The leftmost bits of the digest, as many as the order has.
+fn leftmost(digest: &[u8], order: &BigUint) -> BigUint {
+    let bits = u64::try_from(digest.len()).unwrap_or_default() * 8;
+    BigUint::from_bytes_be(digest) >> bits.saturating_sub(order.bits())
+}
+
+/// FIPS 186-4, section 4.7.
+fn dsa(key: [&Vec<u8>; 4], digest: Digest, message: &[u8], signature: &[u8]) -> Option<bool> {
+    if bit_length(key[0]) > 16_384 || bit_length(key[1]) > 512 {
+        return None;
+    }
+    let [p, q, g, y] = key.map(|number| BigUint::from_bytes_be(number));
+    if p == BigUint::ZERO || q == BigUint::ZERO {
+        return None;
+    }
+    let (r, s) = pair(signature, &q)?;
+    let inverse = s.modinv(&q)?;
+    let first = leftmost(&hash(digest, message)?, &q) * &inverse % &q;
+    let second = &r * inverse % &q;
+    Some(g.modpow(&first, &p) * y.modpow(&second, &p) % p % q == r)
+}
+
+/// FIPS 186-4, section 6.4.
+fn ecdsa(
+    curve: &Curve,
+    point: &[u8],
+    digest: Digest,
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let field = Field::of(curve)?;
+    let order = hexadecimal(curve.order)?;
+    let (r, s) = pair(signature, &order)?;
+    let inverse = s.modinv(&order)?;
+    let first = leftmost(&hash(digest, message)?, &order) * &inverse % &order;
+    let second = &r * inverse % &order;
+    let generator = Point::affine(hexadecimal(curve.x)?, hexadecimal(curve.y)?);
+    let public = field.decode(curve, point)?;
+    let sum = field.combine(&generator, &first, &public, &second);
+    Some(field.x(&sum)? % order == r)
+}
+
+fn hexadecimal(digits: &str) -> Option<BigUint> {
+    BigUint::parse_bytes(digits.as_bytes(), 16)
+}
+
+/// Whether a point in its usual encoding lies on the curve.
+pub(crate) fn on_curve(curve: &Curve, point: &[u8]) -> bool {
+    Field::of(curve).and_then(|field| field.decode(curve, point)).is_some()
+}
+
+/// The prime field of a curve y² = x³ + ax + b.
+struct Field {
+    p: BigUint,
+    a: BigUint,
+    b: BigUint,
+}
+
+/// A point in Jacobian coordinates; z is zero at infinity.
+#[derive(Clone)]
+struct Point {
+    x: BigUint,
+    y: BigUint,
+    z: BigUint,
+}
+
+impl Point {
+    fn affine(x: BigUint, y: BigUint) -> Self {
+        Self { x, y, z: BigUint::from(1u8) }
+    }
+
+    fn infinity() -> Self {
+        Self { x: BigUint::from(1u8), y: BigUint::from(1u8), z: BigUint::ZERO }
+    }
+}
+
+impl Field {
+    fn of(curve: &Curve) -> Option<Self> {
+        Some(Self { p: hexadecimal(curve.p)?, a: hexadecimal(curve.a)?, b: hexadecimal(curve.b)? })
+    }
+
+    fn minus(&self, left: &BigUint, right: &BigUint) -> BigUint {
+        (left + &self.p - right % &self.p) % &self.p
+    }
+
+    fn times(&self, left: &BigUint, right: &BigUint) -> BigUint {
+        left * right % &self.p
+    }
+
+    /// x³ + ax + b.
+    fn right_side(&self, x: &BigUint) -> BigUint {
+        (x * x * x + &self.a * x + &self.b) % &self.p
+    }
+
+    /// Reads a point, compressed or not, if it lies on the curve.
+    fn decode(&self, curve: &Curve, encoded: &[u8]) -> Option<Point> {
+        let (&form, rest) = encoded.split_first()?;
+        let (x, y) = rest.split_at_checked(curve.width())?;
+        let x = BigUint::from_bytes_be(x);
+        let y = match (form, y.len()) {
+            (4, length) if length == curve.width() => BigUint::from_bytes_be(y),
+            (2 | 3, 0) => self.root(&self.right_side(&x), form == 3)?,
+            _ => return None,
+        };
+        let fits = x < self.p && y < self.p && self.times(&y, &y) == self.right_side(&x);
+        fits.then(|| Point::affine(x, y))
+    }
+
+    /// The odd or the even square root, where the prime makes that easy: all but P-224.
+    fn root(&self, square: &BigUint, odd: bool) -> Option<BigUint> {
+        if !self.p.bit(1) {
+            return None;
+        }
+        let root = square.modpow(&((&self.p + 1u8) >> 2), &self.p);
+        Some(if root.bit(0) == odd { root } else { &self.p - root })
+    }
+
+    fn double(&self, point: &Point) -> Point {
+        let y2 = self.times(&point.y, &point.y);
+        let s = self.times(&(&point.x * 4u8), &y2);
+        let z2 = self.times(&point.z, &point.z);
+        let m = (&point.x * &point.x * 3u8 + &self.a * &z2 * &z2) % &self.p;
+        let x = self.minus(&(&m * &m), &(&s * 2u8));
+        let y = self.minus(&(&m * self.minus(&s, &x)), &(&y2 * &y2 * 8u8));
+        Point { x, y, z: self.times(&(&point.y * 2u8), &point.z) }
+    }
+
+    fn add(&self, left: &Point, right: &Point) -> Point {
+        if left.z == BigUint::ZERO {
+            return right.clone();
+        }
+        if right.z == BigUint::ZERO {
+            return left.clone();
+        }
+        let (left_z2, right_z2) =
+            (self.times(&left.z, &left.z), self.times(&right.z, &right.z));
+        let u = self.times(&left.x, &right_z2);
+        let s = self.times(&(&left.y * &right.z), &right_z2);
+        let h = self.minus(&self.times(&right.x, &left_z2), &u);
+        let r = self.minus(&self.times(&(&right.y * &left.z), &left_z2), &s);
+        if h == BigUint::ZERO {
+            return if r == BigUint::ZERO { self.double(left) } else { Point::infinity() };
+        }
+        let h2 = self.times(&h, &h);
+        let (h3, uh2) = (self.times(&h, &h2), self.times(&u, &h2));
+        let x = self.minus(&(&r * &r), &(&h3 + &uh2 * 2u8));
+        let y = self.minus(&(&r * self.minus(&uh2, &x)), &(&s * &h3));
+        Point { x, y, z: self.times(&(&left.z * &right.z), &h) }
+    }
+
+    /// The sum of two multiples, both walked at once from the highest bit.
+    fn combine(&self, left: &Point, m: &BigUint, right: &Point, n: &BigUint) -> Point {
+        let both = self.add(left, right);
+        let mut sum = Point::infinity();
+        for bit in (0..m.bits().max(n.bits())).rev() {
+            sum = self.double(&sum);
+            sum = match (m.bit(bit), n.bit(bit)) {
+                (true, true) => self.add(&sum, &both),
+                (true, false) => self.add(&sum, left),
+                (false, true) => self.add(&sum, right),
+                (false, false) => sum,
+            };
+        }
+        sum
+    }
+
+    /// The affine x; nothing at infinity.
+    fn x(&self, point: &Point) -> Option<BigUint> {
+        let inverse = point.z.modinv(&self.p)?;
+        Some(self.times(&point.x, &(&inverse * &inverse)))
+    }
+}

@@ -1,0 +1,437 @@
+//! What is out of the ordinary in the encoding of a certificate, and how each library takes it.
+//!
+//! Go refuses to parse most of it (crypto/x509, `parser.go`), which ends the handshake when such a
+//! certificate is served and passes over it silently in a store. OpenSSL shrugs at most of it; a
+//! certificate whose essential extensions it cannot read it marks invalid (crypto/x509,
+//! `v3_purp.c`), and such a certificate is nobody's issuer and finds none.
+
+use crate::parse::certificate::der::{self, Lengths};
+use crate::parse::certificate::extensions::{
+    self, GeneralName, NameConstraints, PathLength, general, oid,
+};
+use crate::parse::certificate::fields::{Fields, Time};
+use crate::parse::certificate::key::{Key, bit_length};
+use crate::parse::certificate::name::{Attribute, Name, decode};
+use crate::parse::certificate::signature;
+use crate::trust::{constraints, go_url};
+use crate::trust::words::{go_ip, quote};
+
+/// How OpenSSL takes an oddity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// As if nothing were.
+    Ignored,
+    /// The certificate is read and invalid: it issues nothing and finds no issuer.
+    Invalid,
+    /// The certificate is not read at all.
+    Refused,
+}
+
+/// One oddity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Oddity {
+    /// What it is, in plain words.
+    pub(super) what: String,
+    /// Go's error after `x509: `; nothing if Go does not mind.
+    pub(super) go: Option<String>,
+    pub(super) openssl: Taken,
+}
+
+impl Oddity {
+    fn new(what: &str, go: impl Into<String>, openssl: Taken) -> Self {
+        Self { what: what.to_owned(), go: Some(go.into()), openssl }
+    }
+}
+
+/// Everything odd about a certificate, in the order in which Go comes across it. `after` is what
+/// lies behind it in its envelope.
+pub(super) fn all(fields: &Fields, after: &[u8]) -> Vec<Oddity> {
+    let mut found = Vec::new();
+    envelope(fields, &mut found);
+    name(&fields.issuer, "issuer", &mut found);
+    for (which, time) in [("notBefore", &fields.not_before), ("notAfter", &fields.not_after)] {
+        found.extend(time_oddity(which, time));
+    }
+    name(&fields.subject, "subject", &mut found);
+    found.extend(key(fields));
+    if fields.version == 3 {
+        duplicates(fields, Taken::Invalid, &mut found);
+    } else if fields.extensions.is_empty() {
+        // Nothing to be read twice.
+    } else {
+        duplicates(fields, Taken::Invalid, &mut found);
+        found.iter_mut().filter(|odd| odd.what.contains("extension")).for_each(|odd| odd.go = None);
+    }
+    for index in 0..fields.extensions.len() {
+        let mut odd = extension(fields, index);
+        if fields.version != 3 {
+            odd.iter_mut().for_each(|odd| odd.go = None);
+        }
+        found.append(&mut odd);
+    }
+    if !after.is_empty() {
+        found.push(Oddity::new("bytes follow the certificate", "trailing data", Taken::Ignored));
+    }
+    found
+}
+
+fn envelope(fields: &Fields, found: &mut Vec<Oddity>) {
+    let first = fields.serial.first().copied().unwrap_or_default();
+    if !fields.strict {
+        found.push(Oddity::new(
+            "lengths are not in their shortest form",
+            "malformed certificate",
+            Taken::Ignored,
+        ));
+    }
+    if fields.version > 3 {
+        found.push(Oddity::new("the version is unknown", "invalid version", Taken::Ignored));
+    }
+    if !der::minimal_integer(&fields.serial) {
+        found.push(Oddity::new(
+            "the serial number is empty or padded",
+            "malformed serial number",
+            Taken::Refused,
+        ));
+    } else if first & 0x80 != 0 {
+        found.push(Oddity::new(
+            "the serial number is negative",
+            "negative serial number",
+            Taken::Ignored,
+        ));
+    }
+    if fields.inner_algorithm != fields.algorithm {
+        // OpenSSL finds the signature wrong later on, where it looks at it.
+        found.push(Oddity::new(
+            "two signature algorithms are given",
+            "inner and outer signature algorithm identifiers don't match",
+            Taken::Ignored,
+        ));
+    }
+}
+
+fn time_oddity(which: &str, time: &Time) -> Option<Oddity> {
+    // Go reads a UTCTime without seconds too. OpenSSL notices when it comes to compare.
+    let kind = if time.tag == der::UTC_TIME { "UTCTime" } else { "GeneralizedTime" };
+    let minutes = time.tag == der::UTC_TIME && time.text.len() == 11;
+    (time.instant().is_none() && !minutes).then(|| {
+        Oddity::new(
+            &format!("{which} is not written as it should be"),
+            format!("malformed {kind}"),
+            Taken::Ignored,
+        )
+    })
+}
+
+fn name(name: &Name, whose: &str, found: &mut Vec<Oddity>) {
+    for attribute in name.attributes() {
+        if let Some((go, openssl)) = string(attribute) {
+            let what = format!("a string in the {whose} does not fit its type");
+            let go = go.map(|go| format!("invalid RDNSequence: invalid attribute value: {go}"));
+            found.push(Oddity { what, go, openssl });
+        }
+    }
+}
+
+/// How Go and OpenSSL take the string of an attribute, unless both read it.
+fn string(attribute: &Attribute) -> Option<(Option<String>, Taken)> {
+    let value = &attribute.value;
+    let all = |fits: fn(&u8) -> bool| value.iter().all(fits);
+    let readable = decode(attribute.tag, value).is_some();
+    let (go, openssl) = match attribute.tag {
+        der::PRINTABLE_STRING => (all(printable), true),
+        der::NUMERIC_STRING => (all(|byte| matches!(byte, b'0'..=b'9' | b' ')), true),
+        der::IA5_STRING => (value.is_ascii(), true),
+        der::T61_STRING => (true, true),
+        der::UTF8_STRING => (readable, readable),
+        der::BMP_STRING => (readable && bmp(value), value.len() % 2 == 0),
+        der::UNIVERSAL_STRING => (false, value.len() % 4 == 0),
+        // OpenSSL takes bit strings and sequences here, and tags nobody has defined.
+        der::BIT_STRING | der::SEQUENCE => (false, true),
+        _ => (false, false),
+    };
+    let kind = match attribute.tag {
+        der::PRINTABLE_STRING => "invalid PrintableString".to_owned(),
+        der::NUMERIC_STRING => "invalid NumericString".to_owned(),
+        der::IA5_STRING => "invalid IA5String".to_owned(),
+        der::UTF8_STRING => "invalid UTF-8 string".to_owned(),
+        der::BMP_STRING => "invalid BMPString".to_owned(),
+        tag => format!("unsupported string type: {tag}"),
+    };
+    let taken = if openssl { Taken::Ignored } else { Taken::Refused };
+    (!go || !openssl).then(|| ((!go).then_some(kind), taken))
+}
+
+/// Go adds `*` and `&` to the letters of a PrintableString.
+fn printable(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte)
+}
+
+/// Go leaves the noncharacters out.
+fn bmp(value: &[u8]) -> bool {
+    value.as_chunks::<2>().0.iter().all(|pair| {
+        !matches!(u16::from_be_bytes(*pair), 0xfffe | 0xffff | 0xfdd0..=0xfdef | 0xd800..=0xdfff)
+    })
+}
+
+fn key(fields: &Fields) -> Option<Oddity> {
+    let parameters = fields.key_algorithm.parameters.as_slice();
+    let (what, go) = match Key::of(fields) {
+        Key::Rsa { .. } if parameters != [5, 0] => {
+            ("the RSA key lacks its NULL", "RSA key missing NULL parameters".to_owned())
+        }
+        Key::Rsa { modulus, exponent } => {
+            if bit_length(&modulus) == 0 {
+                ("the RSA modulus is zero", "RSA modulus is not a positive number".to_owned())
+            } else if bit_length(&exponent) == 0 || bit_length(&exponent) > 63 {
+                ("the RSA exponent is out of range", "invalid RSA public exponent".to_owned())
+            } else {
+                return None;
+            }
+        }
+        Key::Ec { curve, .. } if !curve.name.starts_with("P-") => {
+            ("Go does not know the curve", "unsupported elliptic curve".to_owned())
+        }
+        Key::Ec { curve, point } if point.first() != Some(&4) => {
+            let _ = curve;
+            ("the point is compressed", "failed to unmarshal elliptic curve point".to_owned())
+        }
+        Key::Ec { curve, point } if !signature::on_curve(curve, &point) => {
+            ("the point is not on its curve", "failed to unmarshal elliptic curve point".to_owned())
+        }
+        Key::UnknownCurve => ("the curve is unknown", "unsupported elliptic curve".to_owned()),
+        Key::ExplicitEc => ("the curve has no name", "invalid ECDSA parameters".to_owned()),
+        Key::Ed25519(_) if !parameters.is_empty() => (
+            "the Ed25519 key has parameters",
+            "Ed25519 key encoded with illegal parameters".to_owned(),
+        ),
+        Key::Malformed => ("the public key cannot be read", "invalid RSA public key".to_owned()),
+        _ => return None,
+    };
+    Some(Oddity::new(what, go, Taken::Ignored))
+}
+
+/// Extensions that OpenSSL reads ahead of time.
+pub(super) fn essential(oid: &[u8]) -> bool {
+    [
+        oid::BASIC_CONSTRAINTS,
+        oid::KEY_USAGE,
+        oid::EXTENDED_KEY_USAGE,
+        oid::NETSCAPE_CERT_TYPE,
+        oid::SUBJECT_KEY_ID,
+        oid::AUTHORITY_KEY_ID,
+        oid::SUBJECT_ALT_NAME,
+        oid::NAME_CONSTRAINTS,
+        oid::CRL_DISTRIBUTION_POINTS,
+        oid::PROXY_CERT_INFO,
+        oid::IP_ADDRESS_BLOCKS,
+        oid::AUTONOMOUS_SYSTEMS,
+    ]
+    .contains(&oid)
+}
+
+fn duplicates(fields: &Fields, essential_taken: Taken, found: &mut Vec<Oddity>) {
+    let mut seen = std::collections::BTreeSet::new();
+    for extension in &fields.extensions {
+        if !seen.insert(extension.oid.as_slice()) {
+            let dotted = der::dotted(&extension.oid);
+            let taken = if essential(&extension.oid) { essential_taken } else { Taken::Ignored };
+            found.push(Oddity::new(
+                &format!("the extension {dotted} is there twice"),
+                format!("certificate contains duplicate extension with OID {}", quote(&dotted)),
+                taken,
+            ));
+        }
+    }
+}
+
+/// What is odd about one extension.
+fn extension(fields: &Fields, index: usize) -> Vec<Oddity> {
+    let Some(extension) = fields.extensions.get(index) else { return Vec::new() };
+    let (value, lengths) = (extension.value.as_slice(), fields.lengths());
+    let malformed = |go: &str| {
+        let taken = if essential(&extension.oid) { Taken::Invalid } else { Taken::Ignored };
+        vec![Oddity::new(&format!("it has an {go}"), go, taken)]
+    };
+    let critical = |go: &str| Oddity::new(&format!("its {go}"), go, Taken::Ignored);
+    match extension.oid.as_slice() {
+        oid::KEY_USAGE => match extensions::key_usage(value, lengths) {
+            None => malformed("invalid key usage"),
+            Some(0) => vec![Oddity {
+                what: "its key usage is empty".to_owned(),
+                go: None,
+                openssl: Taken::Invalid,
+            }],
+            Some(_) => Vec::new(),
+        },
+        oid::BASIC_CONSTRAINTS => basic_constraints(value, lengths),
+        oid::SUBJECT_ALT_NAME => match extensions::general_names(value, lengths) {
+            None => malformed("invalid subject alternative names"),
+            Some(names) => alternative_names(&names),
+        },
+        oid::NAME_CONSTRAINTS => name_constraints(value, lengths),
+        oid::CRL_DISTRIBUTION_POINTS if extensions::distribution_points(value, lengths).is_none() => {
+            malformed("invalid CRL distribution point")
+        }
+        oid::AUTHORITY_KEY_ID if extension.critical => {
+            vec![critical("authority key identifier incorrectly marked critical")]
+        }
+        oid::AUTHORITY_KEY_ID if extensions::authority_key_id(value, lengths).is_none() => {
+            malformed("invalid authority key identifier")
+        }
+        oid::SUBJECT_KEY_ID if extension.critical => {
+            vec![critical("subject key identifier incorrectly marked critical")]
+        }
+        oid::SUBJECT_KEY_ID if extensions::subject_key_id(value, lengths).is_none() => {
+            malformed("invalid subject key identifier")
+        }
+        oid::EXTENDED_KEY_USAGE if extensions::purposes(value, lengths).is_none() => {
+            malformed("invalid extended key usages")
+        }
+        oid::CERTIFICATE_POLICIES => match extensions::policies(value, lengths) {
+            Some(policies) if distinct(&policies) => Vec::new(),
+            _ => malformed("invalid certificate policies"),
+        },
+        oid::POLICY_MAPPINGS if extensions::policy_mappings(value, lengths).is_none() => {
+            malformed("invalid policy mappings extension")
+        }
+        oid::POLICY_CONSTRAINTS if extensions::policy_constraints(value, lengths).is_none() => {
+            malformed("invalid policy constraints extension")
+        }
+        oid::INHIBIT_ANY_POLICY if extensions::inhibit_any_policy(value, lengths).is_none() => {
+            malformed("invalid inhibit any policy extension")
+        }
+        oid::AUTHORITY_INFO_ACCESS if extension.critical => {
+            vec![critical("authority info access incorrectly marked critical")]
+        }
+        oid::AUTHORITY_INFO_ACCESS
+            if extensions::authority_info_access(value, lengths).is_none() =>
+        {
+            malformed("invalid authority info access")
+        }
+        // Netscape's type means nothing to Go.
+        oid::NETSCAPE_CERT_TYPE if extensions::key_usage(value, lengths).is_none() => {
+            let what = "its Netscape certificate type is malformed".to_owned();
+            vec![Oddity { what, go: None, openssl: Taken::Invalid }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn distinct(policies: &[Vec<u8>]) -> bool {
+    let set: std::collections::BTreeSet<&Vec<u8>> = policies.iter().collect();
+    set.len() == policies.len()
+}
+
+fn basic_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
+    let go = "invalid basic constraints";
+    let odd = |what: &str, taken| vec![Oddity::new(what, go, taken)];
+    match extensions::basic_constraints(value, lengths).map(|basic| basic.path_length) {
+        None => odd("its basic constraints are malformed", Taken::Invalid),
+        Some(PathLength::Negative) => odd("its path length is negative", Taken::Invalid),
+        Some(PathLength::Enormous) => odd("its path length is enormous", Taken::Ignored),
+        Some(PathLength::Most(most)) if i64::try_from(most).is_err() => {
+            odd("its path length is enormous", Taken::Ignored)
+        }
+        Some(PathLength::Most(_) | PathLength::Unlimited) => Vec::new(),
+    }
+}
+
+fn alternative_names(names: &[GeneralName]) -> Vec<Oddity> {
+    names.iter().filter_map(alternative_name).collect()
+}
+
+fn alternative_name(name: &GeneralName) -> Option<Oddity> {
+    let text = String::from_utf8_lossy(&name.value);
+    let (what, go) = match name.tag {
+        general::EMAIL if !name.value.is_ascii() => {
+            ("an e-mail name is not ASCII", "SAN rfc822Name is malformed".to_owned())
+        }
+        general::DNS if !name.value.is_ascii() => {
+            ("a DNS name is not ASCII", "SAN dNSName is malformed".to_owned())
+        }
+        general::URI if !name.value.is_ascii() => {
+            ("a URI is not ASCII", "SAN uniformResourceIdentifier is malformed".to_owned())
+        }
+        general::URI => {
+            ("a URI cannot be parsed", format!("cannot parse URI {}: {}", quote(&text), go_url::fault(&text)?))
+        }
+        general::IP if !matches!(name.value.len(), 4 | 16) => (
+            "an IP address has the wrong length",
+            format!("cannot parse IP address of length {}", name.value.len()),
+        ),
+        general::OTHER
+        | general::X400
+        | general::DIRECTORY
+        | general::EDI_PARTY
+        | general::REGISTERED_ID
+        | general::EMAIL
+        | general::DNS
+        | general::IP => return None,
+        _ => {
+            let what = "an alternative name is of no known kind".to_owned();
+            return Some(Oddity { what, go: None, openssl: Taken::Invalid });
+        }
+    };
+    Some(Oddity::new(what, go, Taken::Ignored))
+}
+
+fn name_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
+    let Some(constraints) = extensions::name_constraints(value, lengths) else {
+        let what = "its name constraints are malformed";
+        return vec![Oddity::new(what, "invalid NameConstraints extension", Taken::Invalid)];
+    };
+    let NameConstraints { permitted, excluded } = &constraints;
+    if permitted.is_empty() && excluded.is_empty() {
+        let what = "its name constraints are empty";
+        return vec![Oddity::new(what, "empty name constraints extension", Taken::Ignored)];
+    }
+    permitted
+        .iter()
+        .chain(excluded)
+        .filter_map(|subtree| constraint(&subtree.base))
+        .map(|go| Oddity::new("a name constraint cannot be read", go, Taken::Ignored))
+        .collect()
+}
+
+/// Go's complaint about one constraint.
+fn constraint(base: &GeneralName) -> Option<String> {
+    let text = String::from_utf8_lossy(&base.value);
+    let ascii = base.value.is_ascii();
+    let not_ascii = || Some(format!("invalid constraint value: x509: {} cannot be encoded as an IA5String", quote(&text)));
+    match base.tag {
+        general::DNS | general::URI | general::EMAIL if !ascii => not_ascii(),
+        general::DNS if !constraints::domain_valid(&text, true) => {
+            Some(format!("failed to parse dnsName constraint {}", quote(&text)))
+        }
+        general::URI if go_ip(&text).is_some() => {
+            Some(format!("failed to parse URI constraint {}: cannot be IP address", quote(&text)))
+        }
+        general::URI if !constraints::domain_valid(&text, true) => {
+            Some(format!("failed to parse URI constraint {}", quote(&text)))
+        }
+        general::EMAIL => {
+            let fits = if text.contains('@') {
+                constraints::mailbox(&text).is_some()
+            } else {
+                constraints::domain_valid(&text, true)
+            };
+            (!fits).then(|| format!("failed to parse rfc822Name constraint {}", quote(&text)))
+        }
+        general::IP => ip_constraint(&base.value),
+        _ => None,
+    }
+}
+
+fn ip_constraint(value: &[u8]) -> Option<String> {
+    if !matches!(value.len(), 8 | 32) {
+        return Some(format!("IP constraint contained value of length {}", value.len()));
+    }
+    let (_, mask) = value.split_at(value.len() / 2);
+    let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
+    let leading = mask.iter().fold((0u32, true), |(sum, open), byte| {
+        if open { (sum + byte.leading_ones(), *byte == 0xff) } else { (sum, false) }
+    });
+    (leading.0 != ones)
+        .then(|| format!("IP constraint contained invalid mask {}", crate::parse::certificate::hex(mask)))
+}

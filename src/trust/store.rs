@@ -1,0 +1,372 @@
+//! Trust stores: files as each client reads them.
+//!
+//! A file that is right for one client is empty to another one, and none of them says so where
+//! users look. So reading answers three things: the certificates that the client's library takes
+//! from the file, the error if it refuses the file as a whole, and notes in plain words on
+//! everything in the file that this client does not see.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cert::{Cert, Settings};
+use super::pem::{self, Block, OpenSsl};
+use super::profile::{Library, Profile};
+use super::{Client, Der};
+use crate::parse::certificate::der::{self, Lengths, Reader};
+
+/// One file of a store, as one client reads it.
+#[derive(Clone, Debug, Default)]
+pub struct StoreFile {
+    /// The certificates that the client takes from it, in their order.
+    pub certificates: Vec<Der>,
+    /// The library's error, if it refuses the whole file.
+    pub refusal: Option<String>,
+    /// What the client does not see in it and why, in plain words. Never content of the file.
+    pub notes: Vec<Note>,
+    read: Vec<Cert>,
+}
+
+/// Something in a file that keeps a client from reading it, or part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// A name for it that stays the same: `byte-order-mark`, `glued-markers`, `not-pem`.
+    pub code: &'static str,
+    /// The sentence, to follow "the file": "starts with a byte order mark, so …".
+    pub text: String,
+}
+
+/// All certificates that a client trusts, and which file each of them came from.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    files: Vec<String>,
+    anchors: Vec<(Cert, usize)>,
+    by_subject: BTreeMap<Vec<u8>, Vec<usize>>,
+    by_der: BTreeMap<Vec<u8>, usize>,
+    /// Files that were refused: name, error, reason.
+    refused: Vec<(String, String, String)>,
+}
+
+/// Reads one file as the client's library does.
+pub fn read(client: Client, bytes: &[u8]) -> StoreFile {
+    match Profile::of(client).library {
+        Library::Go => read_go(bytes),
+        Library::OpenSsl => read_openssl(bytes),
+    }
+}
+
+impl Store {
+    /// An empty store for a client: it trusts nothing.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            files: Vec::new(),
+            anchors: Vec::new(),
+            by_subject: BTreeMap::new(),
+            by_der: BTreeMap::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Whose store it is.
+    pub fn client(&self) -> Client {
+        self.client
+    }
+
+    /// How many certificates it holds.
+    pub fn len(&self) -> usize {
+        self.anchors.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.anchors.is_empty()
+    }
+
+    /// Adds what the client reads from a file, and answers what that was.
+    pub fn add_file(&mut self, name: &str, bytes: &[u8]) -> StoreFile {
+        let file = read(self.client, bytes);
+        if let Some(refusal) = &file.refusal {
+            let why = file.notes.first().map_or_else(|| refusal.clone(), |note| note.text.clone());
+            self.refused.push((name.to_owned(), refusal.clone(), why));
+        }
+        self.add_all(name, file.read.clone());
+        file
+    }
+
+    /// Adds certificates that are already taken from their file, as those of a directory of
+    /// hash links. What the client's library cannot read is left out.
+    pub fn add_certificates(&mut self, name: &str, certificates: &[Der]) {
+        let library = Profile::of(self.client).library;
+        let read = certificates.iter().filter_map(|der| Cert::read(der, library).ok()).collect();
+        self.add_all(name, read);
+    }
+
+    fn add_all(&mut self, name: &str, certs: Vec<Cert>) {
+        let file = self.files.len();
+        self.files.push(name.to_owned());
+        for cert in certs {
+            let index = self.anchors.len();
+            // Both libraries drop what they have already.
+            if self.by_der.contains_key(&cert.fields.der) {
+                continue;
+            }
+            self.by_der.insert(cert.fields.der.clone(), index);
+            self.by_subject.entry(cert.subject.clone()).or_default().push(index);
+            self.anchors.push((cert, file));
+        }
+    }
+
+    /// The refusal that leaves the client without any certificate.
+    pub(super) fn refusal(&self) -> Option<&(String, String, String)> {
+        self.refused.first().filter(|_| self.anchors.is_empty())
+    }
+
+    /// The certificates with a subject in the client's comparable form, in their order.
+    pub(super) fn with_subject(&self, subject: &[u8]) -> Vec<&Cert> {
+        let indices = self.by_subject.get(subject).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().filter_map(|&index| Some(&self.anchors.get(index)?.0)).collect()
+    }
+
+    /// The same certificate, if it is in the store.
+    pub(super) fn twin(&self, cert: &Cert) -> Option<&Cert> {
+        let index = *self.by_der.get(&cert.fields.der)?;
+        Some(&self.anchors.get(index)?.0)
+    }
+
+    /// The file that a certificate of the store came from.
+    pub(super) fn file_of(&self, cert: &Cert) -> Option<&str> {
+        let index = *self.by_der.get(&cert.fields.der)?;
+        let (_, file) = self.anchors.get(index)?;
+        self.files.get(*file).map(String::as_str)
+    }
+}
+
+/// Go takes blocks with the one right label and no headers, if they parse, and is silent on all
+/// else (`AppendCertsFromPEM`).
+fn read_go(bytes: &[u8]) -> StoreFile {
+    let mut file = StoreFile::default();
+    let mut notes = BTreeSet::new();
+    let blocks = pem::go(bytes);
+    for block in &blocks {
+        if block.label != "CERTIFICATE" {
+            notes.extend(label_note(&block.label));
+        } else if !block.headers.is_empty() {
+            notes.insert(note("headers", "has a block with header lines, which Go passes over"));
+        } else {
+            match Cert::read(&block.bytes, Library::Go) {
+                Ok(cert) => {
+                    file.certificates.push(block.bytes.clone());
+                    file.read.push(cert);
+                }
+                Err(unread) => {
+                    let text = format!(
+                        "has a certificate that Go passes over: {} ({})",
+                        unread.why, unread.words
+                    );
+                    notes.insert(Note { code: "unreadable-certificate", text });
+                }
+            }
+        }
+    }
+    notes.extend(text_notes(bytes, blocks.len(), "Go does not see"));
+    file.notes = notes.into_iter().collect();
+    file
+}
+
+fn note(code: &'static str, text: &str) -> Note {
+    Note { code, text: text.to_owned() }
+}
+
+fn label_note(label: &str) -> Option<Note> {
+    let (code, text) = match label {
+        "TRUSTED CERTIFICATE" => (
+            "trusted-label",
+            "has a certificate labelled TRUSTED CERTIFICATE, which only OpenSSL reads",
+        ),
+        "X509 CERTIFICATE" => {
+            ("x509-label", "has a certificate labelled X509 CERTIFICATE, which Go passes over")
+        }
+        "PKCS7" | "CMS" => ("pkcs7", "is a PKCS#7 bundle, which no client reads as a store"),
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => {
+            ("request", "has a certificate request, not a certificate")
+        }
+        "X509 CRL" => ("crl", "has a revocation list, which is no certificate"),
+        label if label.ends_with("PRIVATE KEY") => {
+            ("private-key", "has a private key, which does not belong in a trust store")
+        }
+        _ => return None,
+    };
+    Some(note(code, text))
+}
+
+/// OpenSSL takes three labels. One block that is broken, even one that it would not use, and it
+/// refuses the file (`PEM_X509_INFO_read_bio`, `X509_load_cert_crl_file`).
+fn read_openssl(bytes: &[u8]) -> StoreFile {
+    let mut file = StoreFile::default();
+    let mut notes = BTreeSet::new();
+    let mut reader = OpenSsl::new(bytes);
+    let mut blocks = 0;
+    let refusal = loop {
+        let block = match reader.next() {
+            Ok(Some(block)) => block,
+            Ok(None) => break None,
+            Err(refusal) => {
+                notes.insert(note(
+                    "broken-block",
+                    "has a broken PEM block, so OpenSSL refuses all of it",
+                ));
+                break Some(refusal.words().to_owned());
+            }
+        };
+        blocks += 1;
+        match take(&block) {
+            Ok(Some(cert)) => {
+                file.certificates.push(cert.fields.der.clone());
+                file.read.push(cert);
+            }
+            Ok(None) => notes.extend(label_note(&block.label)),
+            Err(why) => {
+                let text = format!("has a block that cannot be read ({why}), so OpenSSL refuses all of it");
+                notes.insert(Note { code: "unreadable-certificate", text });
+                break Some("ASN1 lib".to_owned());
+            }
+        }
+    };
+    file.refusal = refusal
+        .or_else(|| file.read.is_empty().then(|| "no certificate or crl found".to_owned()));
+    if file.refusal.is_some() {
+        file.certificates.clear();
+        file.read.clear();
+        notes.extend(text_notes(bytes, blocks, "OpenSSL does not see"));
+    }
+    file.notes = notes.into_iter().collect();
+    file
+}
+
+/// The certificate of a block; none if the block is of another, intact kind.
+fn take(block: &Block) -> Result<Option<Cert>, String> {
+    let plain = matches!(block.label.as_str(), "CERTIFICATE" | "X509 CERTIFICATE");
+    let trusted = block.label == "TRUSTED CERTIFICATE";
+    let has_headers = !block.headers.trim().is_empty();
+    if plain || trusted {
+        if has_headers {
+            return Err("header lines".to_owned());
+        }
+        let (mut cert, after) =
+            Cert::read_first(&block.bytes, Library::OpenSsl).map_err(|unread| unread.why)?;
+        if trusted && !after.is_empty() {
+            cert.settings = Some(settings(after).ok_or("malformed trust settings")?);
+        }
+        return Ok(Some(cert));
+    }
+    let encrypted = has_headers || block.label == "ENCRYPTED PRIVATE KEY";
+    if block.label.contains("PRIVATE KEY") && !encrypted && !whole_sequence(&block.bytes) {
+        return Err("a broken private key".to_owned());
+    }
+    if block.label == "X509 CRL" && !whole_sequence(&block.bytes) {
+        return Err("a broken revocation list".to_owned());
+    }
+    Ok(None)
+}
+
+/// A sequence that is complete, and so is everything right in it.
+fn whole_sequence(bytes: &[u8]) -> bool {
+    let mut outer = Reader::new(bytes, Lengths::Padded);
+    let Some(sequence) = outer.expect(der::SEQUENCE) else { return false };
+    let mut inside = outer.inside(sequence);
+    let mut count = 0;
+    while inside.any().is_some() {
+        count += 1;
+    }
+    count > 1 && inside.is_empty()
+}
+
+/// What follows the certificate in a TRUSTED CERTIFICATE block (`X509_CERT_AUX`).
+fn settings(after: &[u8]) -> Option<Settings> {
+    let mut outer = Reader::new(after, Lengths::Padded);
+    let sequence = outer.expect(der::SEQUENCE)?;
+    let mut fields = outer.inside(sequence);
+    let trusted = match fields.optional(der::SEQUENCE)? {
+        Some(list) => Some(identifiers(fields.inside(list))?),
+        None => None,
+    };
+    let rejected = match fields.optional(der::explicit(0))? {
+        Some(list) => identifiers(fields.inside(list))?,
+        None => Vec::new(),
+    };
+    Some(Settings { trusted, rejected })
+}
+
+fn identifiers(mut reader: Reader<'_>) -> Option<Vec<Vec<u8>>> {
+    let mut list = Vec::new();
+    while !reader.is_empty() {
+        list.push(reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec());
+    }
+    Some(list)
+}
+
+/// Why PEM blocks may be invisible, judged by the text around them. `seen` blocks were visible.
+fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    let say = |code, text: String| Note { code, text };
+    if bytes.is_empty() {
+        return vec![note("empty", "is empty")];
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return vec![note("utf-16", "is UTF-16 text, as some editors on Windows write it; no client reads that")];
+    }
+    let mut notes = Vec::new();
+    let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
+    let markers = lines.iter().filter(|line| pem::find(line, BEGIN).is_some()).count();
+    if markers == 0 {
+        notes.push(no_pem(bytes));
+        return notes;
+    }
+    if seen >= markers && !has_glued(&lines) {
+        return notes;
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf-----BEGIN ") && unseen.starts_with("Go") {
+        notes.push(say(
+            "byte-order-mark",
+            format!("starts with a byte order mark, so {unseen} its first certificate"),
+        ));
+    }
+    let indented = |line: &&[u8]| matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii_start().starts_with(BEGIN);
+    if lines.iter().any(|line| indented(&line)) {
+        notes.push(say("indented", format!("has indented PEM lines, as if pasted from YAML, so {unseen} them")));
+    }
+    if has_glued(&lines) {
+        notes.push(say(
+            "glued-markers",
+            format!("has an END and a BEGIN marker on one line, so {unseen} the certificates around them"),
+        ));
+    }
+    if bytes.contains(&0) {
+        notes.push(note("nul-bytes", "has NUL bytes within"));
+    }
+    if notes.is_empty() {
+        notes.push(say("broken-block", format!("has a PEM block that is broken, so {unseen} it")));
+    }
+    notes
+}
+
+fn has_glued(lines: &[&[u8]]) -> bool {
+    lines.iter().any(|line| pem::find(line, b"----------BEGIN ").is_some())
+}
+
+/// What a file without any PEM marker is.
+fn no_pem(bytes: &[u8]) -> Note {
+    let start = bytes.trim_ascii_start();
+    let head: Vec<u8> = start.iter().take(512).map(u8::to_ascii_lowercase).collect();
+    let is = |text: &[u8]| pem::find(&head, text).is_some();
+    if bytes.first() == Some(&der::SEQUENCE) && Cert::read(bytes, Library::OpenSsl).is_ok() {
+        return note("der", "is a certificate in DER, not in PEM, which no client reads as a store");
+    }
+    if bytes.first() == Some(&der::SEQUENCE) {
+        return note("binary", "is binary (PKCS#12, PKCS#7 or the like), not PEM");
+    }
+    if is(b"<html") || is(b"<!doctype") || is(b"<?xml") {
+        return note("html", "is a web page, not a certificate");
+    }
+    note("not-pem", "has no PEM block at all")
+}

@@ -1,0 +1,130 @@
+//! Chains that nobody here made, with the verdicts of real clients (see the corpus's README).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gldoctor::trust::{Client, Store, judge, store};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    leaf: String,
+    intermediates: Vec<String>,
+    roots: Vec<String>,
+    peer_name: PeerName,
+    validation_time: String,
+    expected_go: String,
+    go_error: Option<String>,
+    expected_openssl: String,
+    expected_curl: String,
+    expected_ruby: String,
+    openssl_error: Option<String>,
+    client_split: bool,
+    ambiguous: bool,
+}
+
+#[derive(Deserialize)]
+struct PeerName {
+    value: String,
+}
+
+fn corpus() -> Option<Vec<Case>> {
+    let folder = std::env::var_os("GLDOCTOR_CORPUS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
+        PathBuf::from,
+    );
+    let path = folder.join("pki/limbo.json");
+    match std::fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("the corpus is JSON")),
+        Err(_) => {
+            eprintln!("SKIPPED: no corpus at {} (set GLDOCTOR_CORPUS)", path.display());
+            None
+        }
+    }
+}
+
+/// DER of everything in a PEM text, good or bad: OpenSSL's reader is the more lenient one.
+fn der(pem: &str) -> Vec<u8> {
+    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+    let text: String = lines.collect();
+    decode(&text)
+}
+
+fn decode(text: &str) -> Vec<u8> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits = 0u32;
+    let mut count = 0;
+    let mut bytes = Vec::new();
+    for letter in text.chars().filter(|&letter| letter != '=') {
+        bits = bits << 6 | u32::try_from(ALPHABET.find(letter).expect("base 64")).unwrap();
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
+        }
+    }
+    bytes
+}
+
+/// Everything that disagrees, and what was compared.
+#[derive(Default)]
+struct Score {
+    compared: usize,
+    wrong: Vec<String>,
+    worded: usize,
+    other_words: Vec<String>,
+}
+
+#[test]
+fn every_client_agrees_with_its_observed_verdicts() {
+    let Some(cases) = corpus() else { return };
+    let mut scores: BTreeMap<Client, Score> = BTreeMap::new();
+    for case in cases.iter().filter(|case| !case.ambiguous) {
+        let chain: Vec<Vec<u8>> =
+            std::iter::once(&case.leaf).chain(&case.intermediates).map(|pem| der(pem)).collect();
+        let at = case.validation_time.parse().unwrap();
+        for client in Client::ALL {
+            let mut store = Store::new(client);
+            store.add_file("roots.pem", case.roots.concat().as_bytes());
+            let verdict = judge(&store, &chain, &case.peer_name.value, at);
+            let (expected, words) = match client {
+                Client::Go => (&case.expected_go, &case.go_error),
+                Client::OpenSsl if case.client_split => continue,
+                Client::OpenSsl => (&case.expected_openssl, &case.openssl_error),
+                Client::Curl => (&case.expected_curl, &None),
+                Client::Ruby => (&case.expected_ruby, &None),
+            };
+            let score = scores.entry(client).or_default();
+            score.compared += 1;
+            let error = verdict.error.as_deref().unwrap_or_default();
+            if verdict.accepted != (expected == "SUCCESS") {
+                score.wrong.push(format!("{}: {expected}, but {:?} ({})", case.id, verdict.error, verdict.why));
+            } else if let Some(words) = words.as_deref().filter(|words| !words.is_empty()) {
+                score.worded += 1;
+                if !error.contains(words) {
+                    score.other_words.push(format!("{}:\n   {words}\n   {error}", case.id));
+                }
+            }
+        }
+    }
+    for (client, score) in &scores {
+        let right = score.compared - score.wrong.len();
+        let same = score.worded - score.other_words.len();
+        println!("{}: {right}/{} verdicts, {same}/{} in the same words", client.name(), score.compared, score.worded);
+        for line in score.wrong.iter().chain(&score.other_words) {
+            println!("  {line}");
+        }
+    }
+    assert!(scores.values().all(|score| score.wrong.is_empty()), "see above");
+}
+
+#[test]
+fn stores_of_the_corpus_can_be_read() {
+    let Some(cases) = corpus() else { return };
+    for case in &cases {
+        for client in Client::ALL {
+            let _ = store::read(client, case.roots.concat().as_bytes());
+        }
+    }
+}

@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::gitlab::{external_url, found, generated};
 use super::{Endpoint, Sourced, Written, registry, settings};
+use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
 use crate::parse::setting::{Located, Scalar};
 
@@ -85,6 +86,28 @@ pub async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
     pairs.extend(registry_pair(host).await?);
     pairs.extend(token_pair(host).await?);
     Ok(pairs)
+}
+
+/// The certificate file on this host that an endpoint shows, if the endpoint is served from here:
+/// the file that is configured for it, or one under its name where certificates lie.
+pub async fn shown_by(
+    host: &Host,
+    endpoint: &Endpoint,
+) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
+    let is = |url: Option<Sourced<Endpoint>>| url.is_some_and(|url| url.value == *endpoint);
+    let user = match () {
+        () if is(external_url(host).await?) => Some(User::GitlabNginx),
+        () if is(registry::external(host).await?) => Some(User::RegistryNginx),
+        () => None,
+    };
+    let pairs = pairs(host).await?;
+    let configured = pairs.into_iter().find(|pair| Some(pair.user) == user);
+    let path = match configured {
+        Some(pair) => pair.certificate,
+        None => default_path(endpoint, "crt"),
+    };
+    let exists = host.ask(FileFacts::of(path.value.clone())).await?.is_some();
+    Ok(exists.then_some(path))
 }
 
 async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-
 pub(crate) mod base64;
 pub mod certificate;
 #[cfg(test)]
@@ -16,6 +15,7 @@ pub mod gitlab_yml;
 pub mod hosts_toml;
 pub mod key;
 mod line_index;
+pub mod network;
 pub mod nginx;
 mod node;
 pub mod ntp_conf;

@@ -7,6 +7,8 @@ mod gitlab_rb;
 pub(in crate::host) mod open;
 mod read;
 mod registry_config;
+mod system_trust;
+mod trust_file;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ pub use formats::{ChronyConf, NtpdConf};
 pub use gitlab_rb::GitlabRb;
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
+pub use system_trust::{SystemTrust, TrustedFile, TrustedFiles};
+pub use trust_file::{Reading, TrustFile};
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,16 +35,129 @@ const EVALUATING: &[&str] = &[
 
 /// Methods that leave their receiver as it is. Blocks given to them are looked into.
 const READING: &[&str] = &[
-    "!", "!=", "%", "&", "*", "**", "+", "-", "-@", "/", "<", "<=", "<=>", "==", "===", "=~", ">", ">=",
-    "|", "all?", "any?", "chomp", "class", "clone", "compact", "count", "dig", "downcase", "dup",
-    "each", "each_key", "each_pair", "each_value", "each_with_index", "each_with_object", "empty?",
-    "end_with?", "eql?", "except", "fetch", "filter", "find", "first", "flat_map", "flatten", "freeze",
-    "frozen?", "gsub", "has_key?", "hash", "include?", "index", "inject", "inspect", "is_a?", "itself",
-    "join", "key?", "keys", "last", "length", "lines", "lstrip", "map", "match", "match?", "max",
-    "merge", "min", "nil?", "reduce", "reject", "respond_to?", "reverse", "rstrip", "select", "size",
-    "slice", "sort", "split", "start_with?", "strip", "sub", "sum", "tap", "then", "times", "to_a",
-    "to_f", "to_h", "to_i", "to_json", "to_s", "to_str", "to_sym", "to_yaml", "transform_values",
-    "uniq", "upcase", "values", "values_at", "zip",
+    "!",
+    "!=",
+    "%",
+    "&",
+    "*",
+    "**",
+    "+",
+    "-",
+    "-@",
+    "/",
+    "<",
+    "<=",
+    "<=>",
+    "==",
+    "===",
+    "=~",
+    ">",
+    ">=",
+    "|",
+    "all?",
+    "any?",
+    "chomp",
+    "class",
+    "clone",
+    "compact",
+    "count",
+    "dig",
+    "downcase",
+    "dup",
+    "each",
+    "each_key",
+    "each_pair",
+    "each_value",
+    "each_with_index",
+    "each_with_object",
+    "empty?",
+    "end_with?",
+    "eql?",
+    "except",
+    "fetch",
+    "filter",
+    "find",
+    "first",
+    "flat_map",
+    "flatten",
+    "freeze",
+    "frozen?",
+    "gsub",
+    "has_key?",
+    "hash",
+    "include?",
+    "index",
+    "inject",
+    "inspect",
+    "is_a?",
+    "itself",
+    "join",
+    "key?",
+    "keys",
+    "last",
+    "length",
+    "lines",
+    "lstrip",
+    "map",
+    "match",
+    "match?",
+    "max",
+    "merge",
+    "min",
+    "nil?",
+    "reduce",
+    "reject",
+    "respond_to?",
+    "reverse",
+    "rstrip",
+    "select",
+    "size",
+    "slice",
+    "sort",
+    "split",
+    "start_with?",
+    "strip",
+    "sub",
+    "sum",
+    "tap",
+    "then",
+    "times",
+    "to_a",
+    "to_f",
+    "to_h",
+    "to_i",
+    "to_json",
+    "to_s",
+    "to_str",
+    "to_sym",
+    "to_yaml",
+    "transform_values",
+    "uniq",
+    "upcase",
+    "values",
+    "values_at",
+    "zip",
+];
+
+/// Constants of Ruby's library whose methods compute something and change nothing.
+const PURE: &[&[u8]] = &[
+    b"Base64",
+    b"BigDecimal",
+    b"Date",
+    b"DateTime",
+    b"Digest",
+    b"Etc",
+    b"IPAddr",
+    b"JSON",
+    b"Random",
+    b"Range",
+    b"Regexp",
+    b"SecureRandom",
+    b"Set",
+    b"Shellwords",
+    b"Socket",
+    b"Time",
+    b"URI",
 ];
 
 /// The evaluated arguments of a call.
@@ -60,7 +173,8 @@ impl Evaluator<'_> {
         if is_root(&receiver) && name != "[]" {
             return self.free_call(call, &name);
         }
-        if EVALUATING.contains(&&*name) && name != "merge!" && name != "config" {
+        let is_own = ["config", "load", "merge!", "reset"].contains(&&*name);
+        if EVALUATING.contains(&&*name) && !is_own {
             self.eval(&receiver);
             return self.evaluating_call(call);
         }
@@ -169,6 +283,15 @@ impl Evaluator<'_> {
             }
             (b"ENV", _) => Why::Environment,
             (b"File" | b"IO" | b"Dir" | b"Pathname", _) => Why::File,
+            _ if PURE.contains(&constant.as_slice()) => {
+                let arguments = self.arguments(call);
+                return Some(without_effects(
+                    Raw::Unknown(Why::Expression),
+                    name,
+                    arguments,
+                    false,
+                ));
+            }
             (b"Proc" | b"Class" | b"Module" | b"Thread", _) => {
                 self.later(|this| drop(this.arguments(call)));
                 return Some(Raw::Unknown(Why::Expression));
@@ -212,7 +335,8 @@ impl Evaluator<'_> {
                 Raw::Unknown(Why::Mutation)
             }
             _ => {
-                self.mutate(target, Raw::Unknown(Why::Mutation), &whole);
+                // What it does to its receiver it may do to its arguments.
+                self.disturb(&whole);
                 Raw::Unknown(Why::Expression)
             }
         }
@@ -273,7 +397,8 @@ impl Evaluator<'_> {
         if self.has_syntax_errors() {
             return;
         }
-        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
+        let is_name =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
         let is_shown = is_used_as_setting && is_name && shows_key(name);
         let kind = ProblemKind::UnknownName {
             name: is_shown.then(|| name.to_owned()),
@@ -285,10 +410,13 @@ impl Evaluator<'_> {
 
 /// What a method yields that changes nothing.
 fn without_effects(value: Raw, name: &str, arguments: Arguments, has_block: bool) -> Raw {
-    if let Raw::Unknown(_) = value {
-        return value;
+    // `JSON.parse(File.read('x'))` is best explained by its argument.
+    let is_plain = |value: &&Raw| matches!(value, Raw::Unknown(why) if *why != Why::Expression);
+    let mut reasons = std::iter::once(&value).chain(&arguments);
+    if let Some(unknown) = reasons.clone().find(is_plain) {
+        return unknown.clone();
     }
-    if let Some(unknown) = arguments.iter().find(|argument| matches!(argument, Raw::Unknown(_))) {
+    if let Some(unknown) = reasons.find(|value| matches!(value, Raw::Unknown(_))) {
         return unknown.clone();
     }
     if has_block {
@@ -315,7 +443,9 @@ fn without_arguments(value: Raw, name: &str) -> Raw {
         }
         (Raw::Text(text), "downcase") => Raw::Text(text.to_lowercase()),
         (Raw::Text(text), "upcase") => Raw::Text(text.to_uppercase()),
-        (Raw::Text(text), "to_i") => text.parse().map_or(Raw::Unknown(Why::Expression), Raw::Integer),
+        (Raw::Text(text), "to_i") => {
+            text.parse().map_or(Raw::Unknown(Why::Expression), Raw::Integer)
+        }
         (Raw::Text(text), "split") => pieces(text.split_ascii_whitespace()),
         (Raw::Integer(number), "to_s") => Raw::Text(number.to_string()),
         (Raw::Integer(number), "to_i") => Raw::Integer(number),
@@ -346,7 +476,7 @@ fn with_argument(value: Raw, name: &str, argument: Raw) -> Raw {
             Raw::Hash(entries)
         }
         (hash @ Raw::Hash(_), "fetch" | "dig", Raw::Text(key)) => {
-            descend(&hash, &[key]).unwrap_or(Raw::Unknown(Why::Expression))
+            descend(&hash, &[key]).cloned().unwrap_or(Raw::Unknown(Why::Expression))
         }
         (value, operator, argument) => operate(value, operator.as_bytes(), argument),
     }

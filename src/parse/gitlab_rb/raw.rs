@@ -178,7 +178,9 @@ fn calculate(left: i64, operator: &[u8], right: i64) -> Option<i64> {
         b"-" => left.checked_sub(right),
         b"*" => left.checked_mul(right),
         b"**" => left.checked_pow(u32::try_from(right).ok()?),
-        b"<<" => left.checked_mul(1_i64.checked_shl(u32::try_from(right).ok().filter(|n| *n < 63)?)?),
+        b"<<" => {
+            left.checked_mul(1_i64.checked_shl(u32::try_from(right).ok().filter(|n| *n < 63)?)?)
+        }
         // Ruby rounds towards minus infinity; only where that is no question is it followed.
         b"/" if left >= 0 && right > 0 => left.checked_div(right),
         b"%" if left >= 0 && right > 0 => left.checked_rem(right),

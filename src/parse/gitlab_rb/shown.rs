@@ -7,6 +7,9 @@
 //! A pattern is a path with dots between its keys. `*` stands for any one key, a trailing `**` for
 //! any number of further ones. Lists add no key: the elements of `roles` are at `roles`.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// How a text that may be shown is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
@@ -288,25 +291,59 @@ const ORIGINS: &[&str] = &[
 
 /// Parts of names that announce a secret. A number under them is not shown.
 const SECRET_WORDS: &[&str] = &[
-    "auth", "cookie", "credential", "credentials", "dsn", "headers", "key", "keys", "omniauth", "otp",
-    "pass", "passphrase", "password", "passwords", "passwd", "pin", "private", "providers", "pwd",
-    "salt", "secret", "secrets", "token", "tokens", "env", "accesskey", "accountkey", "secretkey",
-    "sessiontoken", "webhook",
+    "auth",
+    "cookie",
+    "credential",
+    "credentials",
+    "dsn",
+    "headers",
+    "key",
+    "keys",
+    "omniauth",
+    "otp",
+    "pass",
+    "passphrase",
+    "password",
+    "passwords",
+    "passwd",
+    "pin",
+    "private",
+    "providers",
+    "pwd",
+    "salt",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+    "env",
+    "accesskey",
+    "accountkey",
+    "secretkey",
+    "sessiontoken",
+    "webhook",
 ];
+
+/// The patterns by their last key, since files may have millions of texts.
+static LISTED: LazyLock<BTreeMap<&str, Vec<(Vec<&str>, Show)>>> = LazyLock::new(|| {
+    let lists = [(URLS, Show::Url), (ORIGINS, Show::Origin), (TEXTS, Show::Text)];
+    let mut by_last_key = BTreeMap::<&str, Vec<_>>::new();
+    for (pattern, show) in lists.iter().flat_map(|(list, show)| list.iter().map(|p| (*p, *show))) {
+        let keys: Vec<&str> = pattern.split('.').collect();
+        let last = keys.last().copied().unwrap_or_default();
+        by_last_key.entry(last).or_default().push((keys, show));
+    }
+    by_last_key
+});
 
 /// How a text at `path` may be shown. `None`: not at all.
 pub(super) fn show(path: &[&str]) -> Option<Show> {
-    let path = &normalized(path);
-    let listed = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, path));
-    if listed(URLS) {
-        Some(Show::Url)
-    } else if listed(ORIGINS) {
-        Some(Show::Origin)
-    } else if listed(TEXTS) {
-        Some(Show::Text)
-    } else {
-        None
-    }
+    let path = normalized(path);
+    [*path.last()?, "*", "**"]
+        .into_iter()
+        .filter_map(|last| LISTED.get(last))
+        .flatten()
+        .find(|(pattern, _)| matches(pattern, &path))
+        .map(|(_, show)| *show)
 }
 
 /// Whether a number at `path` may be shown.
@@ -338,13 +375,14 @@ fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     match path {
         ["nginx", rest @ ..]
         | ["registry" | "gitlab_rails", "nginx", rest @ ..]
-        | [
-            "registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx",
-            rest @ ..,
-        ] if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) => {
+        | ["registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx", rest @ ..]
+            if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) =>
+        {
             [&["NGINX"], rest].concat()
         }
-        ["gitlab_rails", "object_store", "connection", rest @ ..] => [&["CONNECTION"], rest].concat(),
+        ["gitlab_rails", "object_store", "connection", rest @ ..] => {
+            [&["CONNECTION"], rest].concat()
+        }
         ["gitlab_rails", key, rest @ ..]
             if key.ends_with("object_store_connection") || key.ends_with("upload_connection") =>
         {
@@ -357,17 +395,12 @@ fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     }
 }
 
-fn matches(pattern: &str, path: &[&str]) -> bool {
-    let mut keys = path.iter();
-    for expected in pattern.split('.') {
-        match (expected, keys.next()) {
-            ("**", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (expected, Some(key)) if expected == *key => {}
-            _ => return false,
-        }
+fn matches(pattern: &[&str], path: &[&str]) -> bool {
+    let fits = |(expected, key): (&&str, &&str)| *expected == "*" || expected == key;
+    match pattern {
+        [parents @ .., "**"] => path.len() >= pattern.len() && parents.iter().zip(path).all(fits),
+        _ => path.len() == pattern.len() && pattern.iter().zip(path).all(fits),
     }
-    keys.next().is_none()
 }
 
 #[cfg(test)]
@@ -381,7 +414,10 @@ mod tests {
         assert_eq!(show(&["registry", "nginx", "ssl_certificate"]), Some(Show::Text));
         assert_eq!(show(&["registry_nginx", "ssl_certificate"]), Some(Show::Text));
         assert_eq!(show(&["gitaly", "env", "NTP_HOST"]), Some(Show::Text));
-        assert_eq!(show(&["gitlab_rails", "lfs_object_store_connection", "region"]), Some(Show::Text));
+        assert_eq!(
+            show(&["gitlab_rails", "lfs_object_store_connection", "region"]),
+            Some(Show::Text)
+        );
         assert_eq!(show(&["registry", "gc", "blobs", "interval"]), Some(Show::Text));
         assert_eq!(show(&["registry", "storage", "s3", "secretkey"]), None);
         assert_eq!(show(&["registry", "storage"]), None);
@@ -398,10 +434,13 @@ mod tests {
 
     #[test]
     fn keys_that_look_like_tokens_are_not_shown() {
-        for key in ["s3_v2", "X-Forwarded-Proto", "NTP_HOST", "gitaly-1", "127.0.0.1", "log_directory"] {
+        for key in
+            ["s3_v2", "X-Forwarded-Proto", "NTP_HOST", "gitaly-1", "127.0.0.1", "log_directory"]
+        {
             assert!(shows_key(key), "{key}");
         }
-        for key in ["glpat-ABCDEFGHIJ0123456789", "", "a b\nc", "$", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3"] {
+        for key in ["glpat-ABCDEFGHIJ0123456789", "", "a b\nc", "$", "MIIEpAIBAAKCAQEA0Z3VS5JJcds3"]
+        {
             assert!(!shows_key(key), "{key}");
         }
     }

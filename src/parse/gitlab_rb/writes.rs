@@ -2,11 +2,11 @@
 
 use ruby_prism::{CallNode, Location, Node, ParenthesesNode};
 
+use super::ProblemKind;
 use super::evaluator::Evaluator;
-use super::merge::insert;
+use super::merge::{descend, insert};
 use super::names;
 use super::raw::Raw;
-use super::ProblemKind;
 use crate::parse::value::Why;
 
 /// Keys of a path that are followed.
@@ -113,8 +113,12 @@ impl Evaluator<'_> {
                         Why::Expression
                     }));
                 };
-                let value = super::merge::descend(variable, path)?;
-                Some(if self.afford(&value) { value } else { Raw::Unknown(Why::Limit) })
+                let value = descend(variable, path)?;
+                let size = value.size(self.fuel + 1);
+                let limit = Raw::Unknown(Why::Limit);
+                let value = if size <= self.fuel { value.clone() } else { limit };
+                self.spend(size);
+                Some(value)
             }
         }
     }
@@ -239,7 +243,11 @@ fn base_place(node: &Node<'_>) -> Option<Place> {
     if let Some(name) = variable_name(node) {
         // `Gitlab` is the object that the file configures.
         let is_root = name == "Gitlab";
-        return Some(if is_root { Place::Setting(Vec::new()) } else { Place::Variable(name, vec![]) });
+        return Some(if is_root {
+            Place::Setting(Vec::new())
+        } else {
+            Place::Variable(name, vec![])
+        });
     }
     if node.as_self_node().is_some() {
         return Some(Place::Setting(Vec::new()));

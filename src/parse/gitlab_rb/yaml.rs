@@ -34,9 +34,8 @@ fn convert(yaml: Yaml) -> Raw {
 
 /// Whether no version of YAML takes the text for a number, a date or a truth value.
 fn is_text_to_all(text: &str) -> bool {
-    let is_switch = ["y", "n", "yes", "no", "on", "off"]
-        .iter()
-        .any(|switch| switch.eq_ignore_ascii_case(text));
+    let is_switch =
+        ["y", "n", "yes", "no", "on", "off"].iter().any(|switch| switch.eq_ignore_ascii_case(text));
     // A leading colon makes a symbol, which is as good as a text except for the colon.
     let starts = text.starts_with(|first: char| first.is_alphabetic() || "%/(_".contains(first));
     starts && !is_switch
@@ -48,7 +47,8 @@ mod tests {
 
     #[test]
     fn only_what_all_versions_agree_on_is_known() {
-        let Raw::Hash(entries) = load("a: x\nb: yes\nc: 5\nd: 0o17\ne: [1, two]\nf: '0644'\n") else {
+        let Raw::Hash(entries) = load("a: x\nb: yes\nc: 5\nd: 0o17\ne: [1, two]\nf: '0644'\n")
+        else {
             panic!("not a hash");
         };
         assert!(entries["a"] == Raw::Text("x".to_owned()));

@@ -12,154 +12,6 @@ use super::writes::{Place, Target, is_root};
 use super::yaml;
 use crate::parse::value::Why;
 
-/// Methods that run what they are given, on whatever object, or reach settings by other ways.
-const EVALUATING: &[&str] = &[
-    "__send__",
-    "class_eval",
-    "class_exec",
-    "config",
-    "configure",
-    "define_method",
-    "eval",
-    "instance_eval",
-    "instance_exec",
-    "load",
-    "merge!",
-    "method_missing",
-    "module_eval",
-    "public_send",
-    "reset",
-    "restore",
-    "send",
-];
-
-/// Methods that leave their receiver as it is. Blocks given to them are looked into.
-const READING: &[&str] = &[
-    "!",
-    "!=",
-    "%",
-    "&",
-    "*",
-    "**",
-    "+",
-    "-",
-    "-@",
-    "/",
-    "<",
-    "<=",
-    "<=>",
-    "==",
-    "===",
-    "=~",
-    ">",
-    ">=",
-    "|",
-    "all?",
-    "any?",
-    "chomp",
-    "class",
-    "clone",
-    "compact",
-    "count",
-    "dig",
-    "downcase",
-    "dup",
-    "each",
-    "each_key",
-    "each_pair",
-    "each_value",
-    "each_with_index",
-    "each_with_object",
-    "empty?",
-    "end_with?",
-    "eql?",
-    "except",
-    "fetch",
-    "filter",
-    "find",
-    "first",
-    "flat_map",
-    "flatten",
-    "freeze",
-    "frozen?",
-    "gsub",
-    "has_key?",
-    "hash",
-    "include?",
-    "index",
-    "inject",
-    "inspect",
-    "is_a?",
-    "itself",
-    "join",
-    "key?",
-    "keys",
-    "last",
-    "length",
-    "lines",
-    "lstrip",
-    "map",
-    "match",
-    "match?",
-    "max",
-    "merge",
-    "min",
-    "nil?",
-    "reduce",
-    "reject",
-    "respond_to?",
-    "reverse",
-    "rstrip",
-    "select",
-    "size",
-    "slice",
-    "sort",
-    "split",
-    "start_with?",
-    "strip",
-    "sub",
-    "sum",
-    "tap",
-    "then",
-    "times",
-    "to_a",
-    "to_f",
-    "to_h",
-    "to_i",
-    "to_json",
-    "to_s",
-    "to_str",
-    "to_sym",
-    "to_yaml",
-    "transform_values",
-    "uniq",
-    "upcase",
-    "values",
-    "values_at",
-    "zip",
-];
-
-/// Constants of Ruby's library whose methods compute something and change nothing.
-const PURE: &[&[u8]] = &[
-    b"Base64",
-    b"BigDecimal",
-    b"Date",
-    b"DateTime",
-    b"Digest",
-    b"Etc",
-    b"IPAddr",
-    b"JSON",
-    b"Random",
-    b"Range",
-    b"Regexp",
-    b"SecureRandom",
-    b"Set",
-    b"Shellwords",
-    b"Socket",
-    b"Time",
-    b"URI",
-];
-
 /// The evaluated arguments of a call.
 type Arguments = Vec<Raw>;
 
@@ -174,7 +26,7 @@ impl Evaluator<'_> {
             return self.free_call(call, &name);
         }
         let is_own = ["config", "load", "merge!", "reset"].contains(&&*name);
-        if EVALUATING.contains(&&*name) && !is_own {
+        if names::EVALUATING.contains(&&*name) && !is_own {
             self.eval(&receiver);
             return self.evaluating_call(call);
         }
@@ -192,7 +44,7 @@ impl Evaluator<'_> {
             return Raw::Unknown(Why::Expression);
         }
         match name {
-            "from_file" => self.from_file(call),
+            "from_file" => self.included(call),
             "proc" | "lambda" | "at_exit" | "trap" => {
                 self.later(|this| drop(this.arguments(call)));
                 Raw::Unknown(Why::Expression)
@@ -202,7 +54,7 @@ impl Evaluator<'_> {
                 self.arguments(call);
                 Raw::Unknown(Why::Command)
             }
-            _ if EVALUATING.contains(&name) => self.evaluating_call(call),
+            _ if names::EVALUATING.contains(&name) => self.evaluating_call(call),
             _ => {
                 if !names::is_method(name) {
                     self.note_unknown(call, name, call.arguments().is_some());
@@ -230,7 +82,7 @@ impl Evaluator<'_> {
         self.assign(target, value, &call.as_node())
     }
 
-    fn from_file(&mut self, call: &CallNode<'_>) -> Raw {
+    fn included(&mut self, call: &CallNode<'_>) -> Raw {
         let offset = call.location().start();
         match self.arguments(call).first() {
             Some(Raw::Text(path)) => self.include(path, offset),
@@ -264,7 +116,7 @@ impl Evaluator<'_> {
         }
         let value = self.eval(receiver);
         let arguments = self.arguments(call);
-        if !READING.contains(&name) {
+        if !names::READING.contains(&name) {
             self.disturb(&call.location());
         }
         without_effects(value, name, arguments, call.block().is_some())
@@ -283,7 +135,7 @@ impl Evaluator<'_> {
             }
             (b"ENV", _) => Why::Environment,
             (b"File" | b"IO" | b"Dir" | b"Pathname", _) => Why::File,
-            _ if PURE.contains(&constant.as_slice()) => {
+            _ if names::PURE.contains(&constant.as_slice()) => {
                 let arguments = self.arguments(call);
                 return Some(without_effects(
                     Raw::Unknown(Why::Expression),
@@ -308,7 +160,7 @@ impl Evaluator<'_> {
         let arguments = self.arguments(call);
         let has_block = call.block().is_some();
         let whole = call.location();
-        if READING.contains(&name) {
+        if names::READING.contains(&name) {
             let value = self.load(&target).unwrap_or(Raw::Unknown(Why::Expression));
             return without_effects(value, name, arguments, has_block);
         }
@@ -321,7 +173,7 @@ impl Evaluator<'_> {
                 let (key, value) = (key.clone(), value.clone());
                 self.assign(target.key(key), value, &call.as_node())
             }
-            ("<<", [_]) | ("push" | "append", _) | ("concat", [_]) => {
+            ("<<" | "concat", [_]) | ("push" | "append", _) => {
                 let stands = self.load(&target).unwrap_or(Raw::Unknown(Why::Mutation));
                 let operator: &[u8] = if name == "concat" { b"+" } else { b"<<" };
                 let add = |sum, argument| operate(sum, operator, argument);

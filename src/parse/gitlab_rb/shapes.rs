@@ -145,7 +145,7 @@ const SHAPES: &[Shape] = &[
     (27, "registry['enable'] = nil", "registry.enable", "null"),
     (28, "v = 'x'\nregistry['dir'] = \"/a #{v} b\"", "registry.dir", r#""/a x b""#),
     (28, "registry['dir'] = \"/a #{v} b\"", "registry.dir", r#"unknown "expression""#),
-    (28, "registry['dir'] = '/a #{v} b'", "registry.dir", r##""/a #{v} b""##),
+    (28, "registry['dir'] = '/a #{v} b'", "registry.dir", r#""/a #{v} b""#),
     (
         29,
         r#"nginx['ssl_certificate'] = "/etc/gitlab/ssl/#{node['fqdn']}.crt""#,
@@ -209,7 +209,7 @@ const SHAPES: &[Shape] = &[
     ),
     (36, "registry['dir'] = <<~EOS.strip\n    /a\n  EOS\n", "registry.dir", r#""/a""#),
     (36, "registry['dir'] = <<-EOS.chomp # comment\n/a\n  EOS\n", "registry.dir", r#""/a""#),
-    (36, "registry['dir'] = <<'EOS'.chomp\n/a#{x}\nEOS\n", "registry.dir", r##""/a#{x}""##),
+    (36, "registry['dir'] = <<'EOS'.chomp\n/a#{x}\nEOS\n", "registry.dir", r#""/a#{x}""#),
     (36, "roles [<<A.chomp, <<B.chomp]\na\nA\nb\nB\n", "roles", r#"["a","b"]"#),
     (
         37,

@@ -323,12 +323,15 @@ const SECRET_WORDS: &[&str] = &[
     "webhook",
 ];
 
+/// A pattern, taken apart at its dots.
+type Pattern = Vec<&'static str>;
+
 /// The patterns by their last key, since files may have millions of texts.
-static LISTED: LazyLock<BTreeMap<&str, Vec<(Vec<&str>, Show)>>> = LazyLock::new(|| {
+static LISTED: LazyLock<BTreeMap<&str, Vec<(Pattern, Show)>>> = LazyLock::new(|| {
     let lists = [(URLS, Show::Url), (ORIGINS, Show::Origin), (TEXTS, Show::Text)];
     let mut by_last_key = BTreeMap::<&str, Vec<_>>::new();
     for (pattern, show) in lists.iter().flat_map(|(list, show)| list.iter().map(|p| (*p, *show))) {
-        let keys: Vec<&str> = pattern.split('.').collect();
+        let keys: Pattern = pattern.split('.').collect();
         let last = keys.last().copied().unwrap_or_default();
         by_last_key.entry(last).or_default().push((keys, show));
     }
@@ -373,9 +376,11 @@ pub(super) fn shows_key(key: &str) -> bool {
 /// One spelling for what has several: NGINX sections, and the connections of object stores.
 fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     match path {
-        ["nginx", rest @ ..]
+        [
+            "nginx" | "registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx",
+            rest @ ..,
+        ]
         | ["registry" | "gitlab_rails", "nginx", rest @ ..]
-        | ["registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx", rest @ ..]
             if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) =>
         {
             [&["NGINX"], rest].concat()

@@ -128,7 +128,7 @@ impl Evaluator<'_> {
         let why = self.is_broken(whole).then_some(Why::Syntax).or(target.unclear);
         let value = why.map_or(value, Raw::Unknown);
         // A new value for `a['k']` changes the object that `a` names, and not the one in `a['k']`.
-        let changed = if target.unclear.is_some() { 0 } else { 1 };
+        let changed = usize::from(target.unclear.is_none());
         self.spread(&target.place, changed, whole.start());
         let value = if self.link(&target.place, &value) { value } else { Raw::Unknown(Why::Limit) };
         self.put(target.place, value, whole.start());

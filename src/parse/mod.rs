@@ -1,5 +1,7 @@
 //! Pure readers: bytes in, facts out. Nothing here opens a file or knows where one lies.
 
+pub mod ntp;
+
 use serde::{Deserialize, Serialize};
 
 /// Placeholder until the readers land.

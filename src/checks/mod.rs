@@ -9,6 +9,7 @@ mod engine;
 mod finding;
 mod selection;
 
+pub mod clock;
 pub mod docs;
 pub mod registry;
 pub mod threshold;
@@ -23,7 +24,7 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&registry::GROUP];
+pub static GROUPS: &[&Group] = &[&clock::GROUP, &registry::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use gldoctor::host::network::{Failure, NtpQuery, NtpReply};
 use gldoctor::host::request::Request;
 use gldoctor::host::{Host, Machine, Scope};
-use gldoctor::parse::ntp::{NoTime, Stray};
+use gldoctor::parse::ntp_packet::{NoTime, Stray};
 use serde_json::Value;
 use tempfile::TempDir;
 

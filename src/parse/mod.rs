@@ -1,6 +1,6 @@
 //! Pure readers: bytes in, facts out. Nothing here opens a file or knows where one lies.
 
-pub mod ntp;
+pub mod ntp_packet;
 
 use serde::{Deserialize, Serialize};
 

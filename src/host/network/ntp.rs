@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Failure;
 use crate::host::{Machine, Question, Unknown};
-use crate::parse::ntp::{Header, NoTime, Reading, Request, Stray, Timing};
+use crate::parse::ntp_packet::{Header, NoTime, Reading, Request, Stray, Timing};
 
 /// How often a server is asked at most: a packet may be lost, or held up.
 const ATTEMPTS: usize = 3;

@@ -110,16 +110,19 @@ pub(super) fn restart(servers: &[&Server]) -> Vec<String> {
     commands.into_iter().collect()
 }
 
-/// Where the servers are named, for people: `/etc/chrony/chrony.conf` or `--ntp`.
+/// Where the servers are named, for people: the files, as far as they stand in any.
 pub(super) fn places(servers: &[&Server]) -> String {
     let named = servers.iter().flat_map(|server| &server.named);
-    let places: BTreeSet<_> = named
-        .map(|named| match &named.source {
-            Source::File { path, .. } => path.to_string(),
-            source => source.to_string(),
+    let files: BTreeSet<_> = named
+        .filter_map(|named| match &named.source {
+            Source::File { path, .. } => Some(path.as_str()),
+            Source::Flag(_) | Source::Default(_) => None,
         })
         .collect();
-    places.into_iter().collect::<Vec<_>>().join(", ")
+    match files.len() {
+        0 => "the configuration of the time service".to_owned(),
+        _ => files.into_iter().collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// Which client refuses to follow a server that is so inexact, by default.

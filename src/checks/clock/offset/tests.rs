@@ -7,7 +7,7 @@ use super::*;
 use crate::host::network::{Failure, NtpReply, Resolved};
 use crate::install::Source;
 use crate::install::clock::TimeServer;
-use crate::parse::ntp::{Header, NoTime, Stray, Timing};
+use crate::parse::ntp_packet::{Header, NoTime, Stray, Timing};
 
 const SECOND: i64 = 1_000_000;
 

@@ -5,7 +5,7 @@ use super::remedies;
 use crate::checks::{Cause, Finding, Severity, Verdict, docs};
 use crate::host::Unknown;
 use crate::host::network::{Failure, NtpReply, Resolved};
-use crate::parse::ntp::{Header, NoTime, Stray};
+use crate::parse::ntp_packet::{Header, NoTime, Stray};
 
 /// Why a server did not tell the time.
 #[derive(Debug)]
@@ -176,9 +176,11 @@ fn public_default(severity: Severity, defaults: &[(&Server, Trouble)]) -> Option
     let servers: Vec<_> = defaults.iter().map(|(server, _)| *server).collect();
     let message = match defaults.len() {
         1 => format!("{}: a public server, as defaults name it", trouble.told_of(first)),
-        count => format!(
-            "none of {count} public time servers can be reached from here, as defaults name them"
-        ),
+        count => {
+            format!(
+                "{count} public time servers cannot be reached from here, as defaults name them"
+            )
+        }
     };
     let mut finding = Finding::new(severity, "public-default", first.endpoint(), message)
         .remedy(

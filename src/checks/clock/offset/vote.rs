@@ -6,7 +6,7 @@ use super::hearing::{Heard, Server};
 use super::words::{difference, margin, span};
 use crate::checks::Evidence;
 use crate::host::network::NtpReply;
-use crate::parse::ntp::Header;
+use crate::parse::ntp_packet::Header;
 
 /// From which offset on a clock is bad, in microseconds.
 #[derive(Debug, Clone, Copy)]

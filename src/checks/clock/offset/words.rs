@@ -12,8 +12,9 @@ pub(super) fn compared(offset_us: i64, other: &str) -> String {
     format!("{}{of} {other}", difference(offset_us))
 }
 
-/// A duration in microseconds as people say it, cut to what matters.
+/// A duration in microseconds as people say it, rounded to what matters.
 pub(super) fn span(us: u64) -> String {
+    let us = us.saturating_add(unit(us) / 2) / unit(us) * unit(us);
     let seconds = us / 1_000_000;
     match seconds {
         0..10 => format!("{seconds}.{:03} s", us % 1_000_000 / 1000),
@@ -26,8 +27,18 @@ pub(super) fn span(us: u64) -> String {
 
 /// A margin of error in microseconds, never understated.
 pub(super) fn margin(us: u64) -> String {
-    let unit = if us < 10_000_000 { 1000 } else { 100_000 };
-    span(us.div_ceil(unit).saturating_mul(unit))
+    span(us.div_ceil(unit(us)).saturating_mul(unit(us)))
+}
+
+/// The smallest step that is told of a duration.
+fn unit(us: u64) -> u64 {
+    match us / 1_000_000 {
+        0..10 => 1000,
+        10..600 => 100_000,
+        600..7200 => 1_000_000,
+        7200..172_800 => 60_000_000,
+        _ => 3_600_000_000,
+    }
 }
 
 /// What a clock that is this far off breaks.
@@ -49,12 +60,13 @@ pub(super) fn consequences(offset_us: i64) -> String {
 }
 
 #[test]
-fn durations_are_cut_to_what_matters() {
-    assert_eq!(span(999), "0.000 s");
-    assert_eq!(span(1_234_567), "1.234 s");
-    assert_eq!(span(92_000_000), "92.0 s");
+fn durations_are_rounded_to_what_matters() {
+    assert_eq!(span(499), "0.000 s");
+    assert_eq!(span(1_234_567), "1.235 s");
+    assert_eq!(span(9_999_900), "10.0 s");
+    assert_eq!(span(91_999_999), "92.0 s");
     assert_eq!(span(725_000_000), "12 min 5 s");
-    assert_eq!(span(7_260_000_000), "2 h 1 min");
+    assert_eq!(span(21_599_990_000), "6 h 0 min");
     assert_eq!(span(31_536_000_000_000), "365 d 0 h");
     assert_eq!(span(u64::MAX), "213503982 d 8 h");
 }
@@ -65,6 +77,7 @@ fn a_margin_is_rounded_up() {
     assert_eq!(margin(1), "0.001 s");
     assert_eq!(margin(1_000_001), "1.001 s");
     assert_eq!(margin(10_200_001), "10.3 s");
+    assert_eq!(margin(700_000_001), "11 min 41 s");
     assert_eq!(margin(u64::MAX), span(u64::MAX));
 }
 

@@ -214,12 +214,12 @@ fn reference(stratum: u8, bytes: [u8; 4]) -> String {
 
 /// Seconds since 1900 in the upper half, their fraction in the lower.
 fn stamp(packet: &[u8; PACKET], at: usize) -> u64 {
-    packet[at..at + 8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    packet[at..at + 8].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 /// A duration in 65536ths of a second, in microseconds.
 fn short_us(packet: &[u8; PACKET], at: usize) -> u64 {
-    let units = packet[at..at + 4].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let units = packet[at..at + 4].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
     (units * 1_000_000) >> 16
 }
 
@@ -283,7 +283,7 @@ mod tests {
 
     fn ntp(time: Duration) -> u64 {
         let fraction = (u64::from(time.subsec_micros()) << 32) / 1_000_000;
-        (time.as_secs() + EPOCH) << 32 | fraction
+        ((time.as_secs() + EPOCH) << 32) | fraction
     }
 
     /// A sound reply of a server that is `ahead` of this clock and got the request 10 ms after it

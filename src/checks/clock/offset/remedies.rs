@@ -116,7 +116,9 @@ pub(super) fn places(servers: &[&Server]) -> String {
     let files: BTreeSet<_> = named
         .filter_map(|named| match &named.source {
             Source::File { path, .. } => Some(path.as_str()),
-            Source::Flag(_) | Source::Default(_) => None,
+            // Only timesyncd has servers that nobody wrote.
+            Source::Default(_) => Some("/etc/systemd/timesyncd.conf"),
+            Source::Flag(_) => None,
         })
         .collect();
     match files.len() {

@@ -45,7 +45,11 @@ fn unit(us: u64) -> u64 {
 pub(super) fn consequences(offset_us: i64) -> String {
     let table = [
         (900, "requests to object stores (refused from 15 minutes on)"),
-        (60, "login to the registry (tokens issued more than 60 s in its future are refused)"),
+        (
+            60,
+            "login to a registry on another host (tokens issued more than 60 s in the future are \
+             refused)",
+        ),
         (30, "two-factor authentication (codes last 30 s)"),
     ];
     let off = offset_us.unsigned_abs() / 1_000_000;

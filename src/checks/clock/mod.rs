@@ -2,7 +2,10 @@
 
 use super::Group;
 
+mod hearing;
 mod offset;
+mod trouble;
+mod words;
 
 /// Checks of the clock.
 pub(super) static GROUP: Group = Group {

@@ -1,19 +1,17 @@
 //! Check `clock/offset`: this clock against its time servers.
 
-mod hearing;
 mod remedies;
-mod troubles;
+mod unheard;
 mod vote;
-mod words;
 
 use crate::checks::threshold::{CLOCK_ERROR, CLOCK_WARNING};
 use crate::checks::{Cause, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
 use crate::install::clock::time_servers;
 
-use hearing::{Heard, hear, servers};
+use super::hearing::{Heard, hear, servers};
+use super::words::{self, compared, margin, span};
 use vote::{Election, Limits, Outcome, Voice};
-use words::{compared, margin, span};
 
 check! {
     /// This clock agrees with the time servers that are configured here.
@@ -75,7 +73,7 @@ fn judge(heard: &[Heard], limits: Limits) -> Verdict {
         verdict.add(disagreement(&election));
         verdict.add(voices.iter().filter_map(|voice| inexact_server(voice, limits)));
     }
-    troubles::judge(&mut verdict, heard, !voices.is_empty());
+    unheard::judge(&mut verdict, heard, !voices.is_empty());
     verdict
 }
 

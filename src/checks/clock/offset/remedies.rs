@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::hearing::Server;
 use crate::checks::Remedy;
+use crate::checks::clock::hearing::Server;
 use crate::install::Source;
 use crate::install::clock::TimeServer;
 

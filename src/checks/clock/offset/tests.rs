@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::*;
+use crate::checks::clock::hearing::Server;
 use crate::host::network::{Failure, NtpReply, Resolved};
 use crate::install::Source;
 use crate::install::clock::TimeServer;
@@ -48,7 +49,7 @@ fn named(host: &str, client: &str) -> TimeServer {
     TimeServer { host: host.to_owned(), port: 123, client: client.to_owned(), source }
 }
 
-fn server(host: &str) -> hearing::Server {
+fn server(host: &str) -> Server {
     servers(vec![named(host, "chrony")]).remove(0)
 }
 

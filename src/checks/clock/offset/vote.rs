@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::hearing::{Heard, Server};
-use super::words::{difference, margin, span};
 use crate::checks::Evidence;
+use crate::checks::clock::hearing::{Heard, Server};
+use crate::checks::clock::words::{difference, margin, span};
 use crate::host::network::NtpReply;
 use crate::parse::ntp_packet::Header;
 

@@ -10,6 +10,7 @@ mod finding;
 pub mod reach;
 mod selection;
 
+pub mod clock;
 pub mod docs;
 pub mod registry;
 pub mod threshold;
@@ -25,7 +26,7 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&trust::GROUP, &registry::GROUP];
+pub static GROUPS: &[&Group] = &[&trust::GROUP, &clock::GROUP, &registry::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

@@ -19,6 +19,7 @@ pub mod network;
 pub mod nginx;
 mod node;
 pub mod ntp_conf;
+pub mod ntp_packet;
 pub mod pem;
 pub mod registry_yml;
 pub mod runner_toml;

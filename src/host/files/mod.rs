@@ -4,6 +4,9 @@ mod directory;
 mod facts;
 pub(in crate::host) mod open;
 mod read;
+mod registry_tags;
+mod sample;
+mod walk;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +15,9 @@ use crate::parse::Malformed;
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
 pub use read::{Format, ReadFile};
+pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
+pub use sample::Sample;
+pub use walk::Unread;
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,11 @@ mod causes;
 mod engine;
 mod finding;
 mod selection;
+mod shell;
 
 pub mod docs;
 pub mod registry;
+pub mod storage;
 pub mod threshold;
 
 use futures::future::BoxFuture;
@@ -23,7 +25,7 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&registry::GROUP];
+pub static GROUPS: &[&Group] = &[&registry::GROUP, &storage::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

@@ -2,6 +2,8 @@
 
 mod directory;
 mod facts;
+mod metadata_crontabs;
+mod metadata_tree;
 pub(in crate::host) mod open;
 mod read;
 mod registry_tags;
@@ -14,6 +16,11 @@ use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
+pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};
+pub use metadata_tree::{
+    Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,
+    REGISTRIES, Role, Volume,
+};
 pub use read::{Format, ReadFile};
 pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
 pub use sample::Sample;

@@ -11,6 +11,7 @@ mod selection;
 mod shell;
 
 pub mod docs;
+pub mod metadata;
 pub mod registry;
 pub mod storage;
 pub mod threshold;
@@ -25,7 +26,7 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&registry::GROUP, &storage::GROUP];
+pub static GROUPS: &[&Group] = &[&registry::GROUP, &storage::GROUP, &metadata::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

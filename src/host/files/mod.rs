@@ -9,6 +9,11 @@ mod read;
 mod registry_config;
 mod system_trust;
 mod trust_file;
+mod metadata_crontabs;
+mod metadata_tree;
+mod registry_tags;
+mod sample;
+mod walk;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +27,13 @@ pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
 pub use system_trust::{SystemTrust, TrustedFile, TrustedFiles};
 pub use trust_file::{Reading, TrustFile};
+pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};
+pub use metadata_tree::{
+    Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,
+    REGISTRIES, Role, Volume,
+pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
+pub use sample::Sample;
+pub use walk::Unread;
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,8 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&trust::GROUP, &clock::GROUP, &registry::GROUP, &storage::GROUP, &metadata::GROUP];
+pub static GROUPS: &[&Group] =
+    &[&trust::GROUP, &clock::GROUP, &registry::GROUP, &storage::GROUP, &metadata::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

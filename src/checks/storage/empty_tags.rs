@@ -56,8 +56,8 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let root = match storage(host).await? {
         None => return Err(Stop::not_applicable("there is no registry on this host")),
         Some(Storage::Filesystem(root)) => root,
-        Some(Storage::Other(driver)) => {
-            return Err(elsewhere(&driver.value, None, None));
+        Some(Storage::Other { driver, bucket, root }) => {
+            return Err(elsewhere(&driver.value, bucket.as_deref(), root.as_deref()));
         }
     };
     let registry = root.value.join("docker/registry");
@@ -72,6 +72,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             return Err(Stop::not_applicable(why));
         }
         (false, _) => {}
+    }
+    if host.ask(FileFacts::of(&root.value)).await?.is_none() {
+        let why = format!("{} does not exist; is a disk not mounted?", root.value);
+        return Err(Unknown::Unreadable(why).into());
     }
     let top = registry.join("v2/repositories");
     match host.ask(RegistryTags::of(&top)).await? {

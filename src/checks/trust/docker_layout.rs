@@ -1,13 +1,12 @@
 //! Do the folders of `certs.d` name the registries in use?
 
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::files::{Directory, Listing};
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
 use crate::install::docker::CERTS_D;
 use crate::install::{self, Endpoint};
-
-use super::mend::quoted;
 
 check! {
     /// The folders in Docker's `certs.d` are named after the registries in use, and their files
@@ -119,7 +118,7 @@ impl Site<'_> {
         let Some(right) = right.filter(|_| !has_right) else {
             return Some(finding.remedy(
                 "Remove the folder; nothing reads it.",
-                [format!("sudo rm -r {}", quoted(&path))],
+                [format!("sudo rm -r {}", word(&path))],
             ));
         };
         let target = format!("{}/{right}", self.place);
@@ -128,7 +127,7 @@ impl Site<'_> {
                 .seen("image names start with", right)
                 .remedy(
                     "Give the folder the host and port that stand in the image names.",
-                    [format!("sudo mv {} {}", quoted(&path), quoted(&target))],
+                    [format!("sudo mv {} {}", word(&path), word(&target))],
                 )
                 .explains(Cause::File(target)),
         )
@@ -198,10 +197,10 @@ fn judge_files(path: &str, names: &[&str]) -> Vec<Finding> {
         let misnamed = names.iter().find_map(|name| name.strip_suffix(".cert"));
         let command = match misnamed {
             Some(stem) => {
-                let from = quoted(&format!("{path}/{stem}.cert"));
-                format!("sudo mv {from} {}", quoted(&format!("{path}/{stem}.crt")))
+                let from = word(&format!("{path}/{stem}.cert"));
+                format!("sudo mv {from} {}", word(&format!("{path}/{stem}.crt")))
             }
-            None => format!("sudo ls -l {}", quoted(path)),
+            None => format!("sudo ls -l {}", word(path)),
         };
         findings.push(
             Finding::error(
@@ -239,8 +238,8 @@ fn unread(path: &str, names: &[&str]) -> Option<Finding> {
             "Rename the file.",
             [format!(
                 "sudo mv {} {}",
-                quoted(&format!("{path}/{name}")),
-                quoted(&format!("{path}/{stem}.crt"))
+                word(&format!("{path}/{name}")),
+                word(&format!("{path}/{stem}.crt"))
             )],
         )
         .docs(docs::REGISTRY_SELF_SIGNED)

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::verdicts::{GoClient, Seen};
 use crate::checks::Remedy;
+use crate::checks::shell::word;
 use crate::install::Endpoint;
 use crate::parse::certificate::Certificate;
 use crate::trust::Verdict;
@@ -53,12 +54,12 @@ fn alternative_name(endpoint: &Endpoint) -> String {
 fn trust(client: &GoClient<'_>, seen: &Seen<'_>, leaf: Option<&Certificate>) -> Remedy {
     let target = &client.target;
     let folder = target.parent().unwrap_or(Utf8Path::new("/"));
-    let mkdir = format!("sudo mkdir -p {}", quoted(folder.as_str()));
-    let to = quoted(target.as_str());
+    let mkdir = format!("sudo mkdir -p {}", word(folder.as_str()));
+    let to = word(target.as_str());
     match leaf {
         Some(leaf) if leaf.self_issued => {
             let copy = match &seen.source {
-                Some(source) => format!("sudo cp {} {to}", quoted(source.as_str())),
+                Some(source) => format!("sudo cp {} {to}", word(source.as_str())),
                 None => format!(
                     "openssl s_client -connect {} -servername {} </dev/null 2>/dev/null \
                      | openssl x509 | sudo tee {to} >/dev/null",
@@ -98,17 +99,17 @@ fn renew_self_signed(client: &GoClient<'_>, seen: &Seen<'_>) -> Remedy {
     let make = format!(
         "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} -keyout {} \
          -out {}",
-        quoted(&format!("/CN={host}")),
-        quoted(&format!("subjectAltName={}", alternative_name(seen.endpoint))),
-        quoted(key.as_str()),
-        quoted(certificate.as_str())
+        word(&format!("/CN={host}")),
+        word(&format!("subjectAltName={}", alternative_name(seen.endpoint))),
+        word(key.as_str()),
+        word(certificate.as_str())
     );
     let mut commands = vec![make, "sudo gitlab-ctl hup nginx".to_owned()];
     if seen.source.is_some() {
         commands.push(format!(
             "sudo cp {} {}",
-            quoted(certificate.as_str()),
-            quoted(client.target.as_str())
+            word(certificate.as_str()),
+            word(client.target.as_str())
         ));
     }
     let advice = format!(
@@ -121,7 +122,7 @@ fn renew_self_signed(client: &GoClient<'_>, seen: &Seen<'_>) -> Remedy {
 
 /// Mends a file that is there but unreadable for Go, where a command can.
 fn rewrite(path: &Utf8Path, code: &str) -> Option<Remedy> {
-    let file = quoted(path.as_str());
+    let file = word(path.as_str());
     let (advice, command) = match code {
         "byte-order-mark" => (
             "Take the byte order mark away.",
@@ -156,24 +157,4 @@ fn rewrite(path: &Utf8Path, code: &str) -> Option<Remedy> {
         _ => return None,
     };
     Some(Remedy { advice: advice.to_owned(), commands: vec![command] })
-}
-
-/// A word for a shell: as it stands if it is plain, else in single quotes.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[test]
-fn words_are_quoted_only_where_they_must_be() {
-    assert_eq!(
-        quoted("/etc/docker/certs.d/host:5050/ca.crt"),
-        "/etc/docker/certs.d/host:5050/ca.crt"
-    );
-    assert_eq!(quoted("it's"), r"'it'\''s'");
-    assert_eq!(quoted("$(rm)"), "'$(rm)'");
 }

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::shown::shown;
 use super::verdicts::{GoClient, Seen};
+use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Stop, Verdict, check, docs};
 use crate::host::files::{Directory, File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
 use crate::host::system::Now;
@@ -187,11 +188,7 @@ impl Machine {
         let code = if name == "ca.crt" { "ca-crt-ignored" } else { "wrong-file-name" };
         Ok(Finding { code, message, ..finding }.remedy(
             "Give the file the name that the runner reads.",
-            [format!(
-                "sudo cp {} {}",
-                super::mend::quoted(path.as_str()),
-                super::mend::quoted(read_instead.as_str())
-            )],
+            [format!("sudo cp {} {}", word(path.as_str()), word(read_instead.as_str()))],
         ))
     }
 }

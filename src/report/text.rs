@@ -16,17 +16,17 @@ pub(super) fn severity(severity: Severity) -> &'static str {
 pub(super) fn summary(report: &Report) -> String {
     let summary = &report.summary;
     let counted = [
-        (summary.errors, "error", "errors"),
-        (summary.warnings, "warning", "warnings"),
-        (summary.notices, "notice", "notices"),
-        (summary.unknown, "unknown", "unknown"),
-        (summary.passed, "passed", "passed"),
-        (summary.not_applicable, "not applicable", "not applicable"),
+        (summary.errors, "with errors"),
+        (summary.warnings, "with warnings"),
+        (summary.notices, "with notices"),
+        (summary.unknown, "unknown"),
+        (summary.passed, "passed"),
+        (summary.not_applicable, "not applicable"),
     ];
     let parts: Vec<_> = counted
         .iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
         .collect();
     format!("{} checks: {}", report.checks.len(), parts.join(", "))
 }

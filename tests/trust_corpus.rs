@@ -99,7 +99,10 @@ fn every_client_agrees_with_its_observed_verdicts() {
             score.compared += 1;
             let error = verdict.error.as_deref().unwrap_or_default();
             if verdict.accepted != (expected == "SUCCESS") {
-                score.wrong.push(format!("{}: {expected}, but {:?} ({})", case.id, verdict.error, verdict.why));
+                score.wrong.push(format!(
+                    "{}: {expected}, but {:?} ({})",
+                    case.id, verdict.error, verdict.why
+                ));
             } else if let Some(words) = words.as_deref().filter(|words| !words.is_empty()) {
                 score.worded += 1;
                 if !error.contains(words) {
@@ -111,7 +114,12 @@ fn every_client_agrees_with_its_observed_verdicts() {
     for (client, score) in &scores {
         let right = score.compared - score.wrong.len();
         let same = score.worded - score.other_words.len();
-        println!("{}: {right}/{} verdicts, {same}/{} in the same words", client.name(), score.compared, score.worded);
+        println!(
+            "{}: {right}/{} verdicts, {same}/{} in the same words",
+            client.name(),
+            score.compared,
+            score.worded
+        );
         for line in score.wrong.iter().chain(&score.other_words) {
             println!("  {line}");
         }

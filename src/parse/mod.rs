@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-
 pub(crate) mod base64;
 pub mod certificate;
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod selection;
 pub mod docs;
 pub mod registry;
 pub mod threshold;
+pub mod tls;
 
 use futures::future::BoxFuture;
 
@@ -24,7 +25,7 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&registry::GROUP];
+pub static GROUPS: &[&Group] = &[&tls::GROUP, &registry::GROUP];
 
 /// The checks on one subject.
 pub struct Group {

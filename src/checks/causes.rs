@@ -15,6 +15,8 @@ pub enum Cause {
     Name(String),
     /// A service that cannot be reached, as `host:port`.
     Service(String),
+    /// A file or folder that lies or is called wrong, by its right path.
+    File(String),
     /// A certificate that is bad in itself, by its SHA-256.
     Certificate(String),
     /// A setting that is written but not in effect, as `section.key`.

@@ -9,11 +9,16 @@ mod engine;
 mod finding;
 pub mod reach;
 mod selection;
+mod shell;
 
+pub mod clock;
 pub mod docs;
+pub mod metadata;
 pub mod registry;
+pub mod storage;
 pub mod threshold;
 pub mod tls;
+pub mod trust;
 
 use futures::future::BoxFuture;
 
@@ -25,7 +30,14 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] = &[&tls::GROUP, &registry::GROUP];
+pub static GROUPS: &[&Group] = &[
+    &tls::GROUP,
+    &trust::GROUP,
+    &clock::GROUP,
+    &registry::GROUP,
+    &storage::GROUP,
+    &metadata::GROUP,
+];
 
 /// The checks on one subject.
 pub struct Group {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, Question, Unknown};
-use crate::parse::scrub;
+use crate::parse::{network, scrub};
 
 /// Asks for the proxy variables that gldoctor, and every client started beside it, inherits.
 #[derive(Debug, Serialize)]
@@ -79,10 +79,7 @@ fn covers(exception: &str, host: &str, address: Option<IpAddr>) -> bool {
         return true;
     }
     if let Some(address) = address {
-        return match exception.split_once('/') {
-            Some((network, bits)) => in_network(address, network, bits),
-            None => exception.parse() == Ok(address),
-        };
+        return exception.parse() == Ok(address) || network::contains(&exception, address);
     }
     // A port in the exception narrows it to that port; the port asked for is not known here.
     let name = exception.rsplit_once(':').map_or(exception.as_str(), |(name, _)| name);
@@ -91,23 +88,6 @@ fn covers(exception: &str, host: &str, address: Option<IpAddr>) -> bool {
     match name.strip_prefix('.') {
         Some(domain) => host.ends_with(&format!(".{domain}")),
         None => host == name || host.ends_with(&format!(".{name}")),
-    }
-}
-
-fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
-    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else {
-        return false;
-    };
-    match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) if bits <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            a.to_bits() & mask == n.to_bits() & mask
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) if bits <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            a.to_bits() & mask == n.to_bits() & mask
-        }
-        _ => false,
     }
 }
 

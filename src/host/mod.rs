@@ -13,6 +13,7 @@
 //! - Questions do not ask questions: `look` gets a machine, not a host. No cycles, no deadlock.
 //! - No answer type has a field in which a secret fits.
 
+pub mod account;
 mod machine;
 mod question;
 mod recording;

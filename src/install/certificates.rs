@@ -8,6 +8,7 @@ use super::gitlab::{external_url, found, generated};
 use super::{
     Endpoint, Kind, Settings, Sourced, Written, kind, rails_root, registry, settings, spelled,
 };
+use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
 use crate::parse::setting::{Located, Scalar};
 
@@ -98,6 +99,28 @@ pub async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
     pairs.extend(registry_pair(host).await?);
     pairs.extend(token_pair(host).await?);
     Ok(pairs)
+}
+
+/// The certificate file on this host that an endpoint shows, if the endpoint is served from here:
+/// the file that is configured for it, or one under its name where certificates lie.
+pub async fn shown_by(
+    host: &Host,
+    endpoint: &Endpoint,
+) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
+    let is = |url: Option<Sourced<Endpoint>>| url.is_some_and(|url| url.value == *endpoint);
+    let user = match () {
+        () if is(external_url(host).await?) => Some(User::GitlabNginx),
+        () if is(registry::external(host).await?) => Some(User::RegistryNginx),
+        () => None,
+    };
+    let pairs = pairs(host).await?;
+    let configured = pairs.into_iter().find(|pair| Some(pair.user) == user);
+    let path = match configured {
+        Some(pair) => pair.certificate,
+        None => default_path(endpoint, &endpoint.host, "crt"),
+    };
+    let exists = host.ask(FileFacts::of(path.value.clone())).await?.is_some();
+    Ok(exists.then_some(path))
 }
 
 /// The file from which nginx learns the passphrases of this user's key; `None` where it is told

@@ -23,6 +23,7 @@ mod shown;
 mod writes;
 mod yaml;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -169,7 +170,7 @@ impl Settings {
             .iter()
             .map(|assignment| (&*assignment.path, &assignment.value, &assignment.source));
         let merged = merge::merge(writes, path);
-        match (merged.value, merged.by) {
+        match (merged.value.map(Cow::into_owned), merged.by) {
             (Some(Value::Unknown(why)), Some(source)) => {
                 Setting::Unknown { why, source: source.clone() }
             }

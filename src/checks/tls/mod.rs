@@ -3,7 +3,6 @@
 use super::Group;
 
 mod key_pair;
-mod shell;
 
 /// Checks of certificates and keys.
 pub(super) static GROUP: Group = Group {

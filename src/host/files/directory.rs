@@ -48,6 +48,11 @@ impl Directory {
     pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
         Self { path: path.into() }
     }
+
+    /// The entries of a folder, for questions that look at several.
+    pub(in crate::host) fn list(scope: &Scope, path: &Utf8Path) -> Result<Listing, Unknown> {
+        list(scope, path)
+    }
 }
 
 impl Listing {

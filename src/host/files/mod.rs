@@ -4,9 +4,16 @@ mod directory;
 mod facts;
 mod formats;
 mod gitlab_rb;
+mod metadata_crontabs;
+mod metadata_tree;
 pub(in crate::host) mod open;
 mod read;
 mod registry_config;
+mod registry_tags;
+mod sample;
+mod system_trust;
+mod trust_file;
+mod walk;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +23,18 @@ pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
 pub use gitlab_rb::GitlabRb;
+pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};
+pub use metadata_tree::{
+    Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,
+    REGISTRIES, Role, Volume,
+};
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
+pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
+pub use sample::Sample;
+pub use system_trust::{SystemTrust, TrustedFile, TrustedFiles};
+pub use trust_file::{Reading, TrustFile};
+pub use walk::Unread;
 
 /// What stands where a file was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,11 +5,13 @@
 
 mod connect;
 mod http;
+mod ntp;
 mod resolve;
 mod tls;
 
 pub use connect::{Connect, Connected};
 pub use http::{Body, HttpGet, HttpReply, Response};
+pub use ntp::{NtpQuery, NtpReply};
 pub use resolve::{Resolve, Resolved};
 pub use tls::{Handshake, TlsHandshake};
 

@@ -162,13 +162,11 @@ impl Evaluator<'_> {
             self.attribute(&receiver, call.name().as_slice())
         };
         let value = value.map_or(Raw::Unknown(Why::Syntax), |value| self.eval(&value));
-        match target {
-            Some(target) => self.assign(target, value, &call.as_node()),
-            None => {
-                self.disturb(&call.location());
-                value
-            }
+        if let Some(target) = target {
+            return self.assign(target, value, &call.as_node());
         }
+        self.disturb(&call.location());
+        value
     }
 
     /// `registry['env'] ||= {}`, `x += 1` and their like.

@@ -12,133 +12,6 @@ use super::writes::{Place, Target, is_root};
 use super::yaml;
 use crate::parse::value::Why;
 
-/// Methods that run what they are given, on whatever object, or reach settings by other ways.
-const EVALUATING: &[&str] = &[
-    "__send__",
-    "class_eval",
-    "class_exec",
-    "config",
-    "configure",
-    "define_method",
-    "eval",
-    "instance_eval",
-    "instance_exec",
-    "load",
-    "merge!",
-    "method_missing",
-    "module_eval",
-    "public_send",
-    "reset",
-    "restore",
-    "send",
-];
-
-/// Methods that leave their receiver as it is. Blocks given to them are looked into.
-const READING: &[&str] = &[
-    "!",
-    "!=",
-    "%",
-    "&",
-    "*",
-    "**",
-    "+",
-    "-",
-    "-@",
-    "/",
-    "<",
-    "<=",
-    "<=>",
-    "==",
-    "===",
-    "=~",
-    ">",
-    ">=",
-    "|",
-    "all?",
-    "any?",
-    "chomp",
-    "class",
-    "clone",
-    "compact",
-    "count",
-    "dig",
-    "downcase",
-    "dup",
-    "each",
-    "each_key",
-    "each_pair",
-    "each_value",
-    "each_with_index",
-    "each_with_object",
-    "empty?",
-    "end_with?",
-    "eql?",
-    "except",
-    "fetch",
-    "filter",
-    "find",
-    "first",
-    "flat_map",
-    "flatten",
-    "freeze",
-    "frozen?",
-    "gsub",
-    "has_key?",
-    "hash",
-    "include?",
-    "index",
-    "inject",
-    "inspect",
-    "is_a?",
-    "itself",
-    "join",
-    "key?",
-    "keys",
-    "last",
-    "length",
-    "lines",
-    "lstrip",
-    "map",
-    "match",
-    "match?",
-    "max",
-    "merge",
-    "min",
-    "nil?",
-    "reduce",
-    "reject",
-    "respond_to?",
-    "reverse",
-    "rstrip",
-    "select",
-    "size",
-    "slice",
-    "sort",
-    "split",
-    "start_with?",
-    "strip",
-    "sub",
-    "sum",
-    "tap",
-    "then",
-    "times",
-    "to_a",
-    "to_f",
-    "to_h",
-    "to_i",
-    "to_json",
-    "to_s",
-    "to_str",
-    "to_sym",
-    "to_yaml",
-    "transform_values",
-    "uniq",
-    "upcase",
-    "values",
-    "values_at",
-    "zip",
-];
-
 /// The evaluated arguments of a call.
 type Arguments = Vec<Raw>;
 
@@ -152,7 +25,8 @@ impl Evaluator<'_> {
         if is_root(&receiver) && name != "[]" {
             return self.free_call(call, &name);
         }
-        if EVALUATING.contains(&&*name) && name != "merge!" && name != "config" {
+        let is_own = ["config", "load", "merge!", "reset"].contains(&&*name);
+        if names::EVALUATING.contains(&&*name) && !is_own {
             self.eval(&receiver);
             return self.evaluating_call(call);
         }
@@ -170,7 +44,7 @@ impl Evaluator<'_> {
             return Raw::Unknown(Why::Expression);
         }
         match name {
-            "from_file" => self.from_file(call),
+            "from_file" => self.included(call),
             "proc" | "lambda" | "at_exit" | "trap" => {
                 self.later(|this| drop(this.arguments(call)));
                 Raw::Unknown(Why::Expression)
@@ -180,7 +54,7 @@ impl Evaluator<'_> {
                 self.arguments(call);
                 Raw::Unknown(Why::Command)
             }
-            _ if EVALUATING.contains(&name) => self.evaluating_call(call),
+            _ if names::EVALUATING.contains(&name) => self.evaluating_call(call),
             _ => {
                 if !names::is_method(name) {
                     self.note_unknown(call, name, call.arguments().is_some());
@@ -208,7 +82,7 @@ impl Evaluator<'_> {
         self.assign(target, value, &call.as_node())
     }
 
-    fn from_file(&mut self, call: &CallNode<'_>) -> Raw {
+    fn included(&mut self, call: &CallNode<'_>) -> Raw {
         let offset = call.location().start();
         match self.arguments(call).first() {
             Some(Raw::Text(path)) => self.include(path, offset),
@@ -242,7 +116,7 @@ impl Evaluator<'_> {
         }
         let value = self.eval(receiver);
         let arguments = self.arguments(call);
-        if !READING.contains(&name) {
+        if !names::READING.contains(&name) {
             self.disturb(&call.location());
         }
         without_effects(value, name, arguments, call.block().is_some())
@@ -261,6 +135,15 @@ impl Evaluator<'_> {
             }
             (b"ENV", _) => Why::Environment,
             (b"File" | b"IO" | b"Dir" | b"Pathname", _) => Why::File,
+            _ if names::PURE.contains(&constant.as_slice()) => {
+                let arguments = self.arguments(call);
+                return Some(without_effects(
+                    Raw::Unknown(Why::Expression),
+                    name,
+                    arguments,
+                    false,
+                ));
+            }
             (b"Proc" | b"Class" | b"Module" | b"Thread", _) => {
                 self.later(|this| drop(this.arguments(call)));
                 return Some(Raw::Unknown(Why::Expression));
@@ -277,7 +160,7 @@ impl Evaluator<'_> {
         let arguments = self.arguments(call);
         let has_block = call.block().is_some();
         let whole = call.location();
-        if READING.contains(&name) {
+        if names::READING.contains(&name) {
             let value = self.load(&target).unwrap_or(Raw::Unknown(Why::Expression));
             return without_effects(value, name, arguments, has_block);
         }
@@ -290,7 +173,7 @@ impl Evaluator<'_> {
                 let (key, value) = (key.clone(), value.clone());
                 self.assign(target.key(key), value, &call.as_node())
             }
-            ("<<", [_]) | ("push" | "append", _) | ("concat", [_]) => {
+            ("<<" | "concat", [_]) | ("push" | "append", _) => {
                 let stands = self.load(&target).unwrap_or(Raw::Unknown(Why::Mutation));
                 let operator: &[u8] = if name == "concat" { b"+" } else { b"<<" };
                 let add = |sum, argument| operate(sum, operator, argument);
@@ -304,7 +187,8 @@ impl Evaluator<'_> {
                 Raw::Unknown(Why::Mutation)
             }
             _ => {
-                self.mutate(target, Raw::Unknown(Why::Mutation), &whole);
+                // What it does to its receiver it may do to its arguments.
+                self.disturb(&whole);
                 Raw::Unknown(Why::Expression)
             }
         }
@@ -378,10 +262,13 @@ impl Evaluator<'_> {
 
 /// What a method yields that changes nothing.
 fn without_effects(value: Raw, name: &str, arguments: Arguments, has_block: bool) -> Raw {
-    if let Raw::Unknown(_) = value {
-        return value;
+    // `JSON.parse(File.read('x'))` is best explained by its argument.
+    let is_plain = |value: &&Raw| matches!(value, Raw::Unknown(why) if *why != Why::Expression);
+    let mut reasons = std::iter::once(&value).chain(&arguments);
+    if let Some(unknown) = reasons.clone().find(is_plain) {
+        return unknown.clone();
     }
-    if let Some(unknown) = arguments.iter().find(|argument| matches!(argument, Raw::Unknown(_))) {
+    if let Some(unknown) = reasons.find(|value| matches!(value, Raw::Unknown(_))) {
         return unknown.clone();
     }
     if has_block {
@@ -441,7 +328,7 @@ fn with_argument(value: Raw, name: &str, argument: Raw) -> Raw {
             Raw::Hash(entries)
         }
         (hash @ Raw::Hash(_), "fetch" | "dig", Raw::Text(key)) => {
-            descend(&hash, &[key]).unwrap_or(Raw::Unknown(Why::Expression))
+            descend(&hash, &[key]).cloned().unwrap_or(Raw::Unknown(Why::Expression))
         }
         (value, operator, argument) => operate(value, operator.as_bytes(), argument),
     }

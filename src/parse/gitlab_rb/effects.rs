@@ -1,6 +1,8 @@
 //! What happens in expressions that are not followed, in loops and in methods.
 
-use ruby_prism::{BlockNode, Node, Visit};
+use ruby_prism::{
+    BlockNode, InNode, MatchPredicateNode, MatchRequiredNode, Node, RescueNode, Visit,
+};
 
 use super::evaluator::Evaluator;
 use super::raw::Raw;
@@ -102,6 +104,22 @@ macro_rules! evaluated {
     )+};
 }
 
+impl Inside<'_, '_> {
+    /// Walks over one clause and yields the next.
+    fn rescue_clause<'pr>(&mut self, clause: &RescueNode<'pr>) -> Option<RescueNode<'pr>> {
+        for exception in &clause.exceptions() {
+            self.visit(&exception);
+        }
+        if let Some(target) = clause.reference() {
+            self.visit(&target);
+        }
+        if let Some(statements) = clause.statements() {
+            self.visit_statements_node(&statements);
+        }
+        clause.subsequent()
+    }
+}
+
 impl<'pr> Visit<'pr> for Inside<'_, '_> {
     fn visit_branch_node_enter(&mut self, _node: Node<'pr>) {
         self.depth += 1;
@@ -111,8 +129,30 @@ impl<'pr> Visit<'pr> for Inside<'_, '_> {
         self.depth -= 1;
     }
 
-    /// Patterns only compare.
-    fn visit_alternation_pattern_node(&mut self, _node: &ruby_prism::AlternationPatternNode<'pr>) {}
+    /// Clauses follow each other, however many there are, but the tree nests them.
+    fn visit_rescue_node(&mut self, node: &RescueNode<'pr>) {
+        let mut next = self.rescue_clause(node);
+        while let Some(clause) = next {
+            next = self.rescue_clause(&clause);
+        }
+    }
+
+    fn visit_in_node(&mut self, node: &InNode<'pr>) {
+        self.evaluator.forget_locals();
+        if let Some(statements) = node.statements() {
+            self.visit_statements_node(&statements);
+        }
+    }
+
+    fn visit_match_required_node(&mut self, node: &MatchRequiredNode<'pr>) {
+        self.visit(&node.value());
+        self.evaluator.forget_locals();
+    }
+
+    fn visit_match_predicate_node(&mut self, node: &MatchPredicateNode<'pr>) {
+        self.visit(&node.value());
+        self.evaluator.forget_locals();
+    }
 
     /// Constants only name.
     fn visit_constant_path_node(&mut self, _node: &ruby_prism::ConstantPathNode<'pr>) {}
@@ -131,6 +171,7 @@ impl<'pr> Visit<'pr> for Inside<'_, '_> {
 
     evaluated! {
         visit_and_node: AndNode;
+        visit_arguments_node: ArgumentsNode;
         visit_array_node: ArrayNode;
         visit_call_and_write_node: CallAndWriteNode;
         visit_call_node: CallNode;
@@ -157,6 +198,7 @@ impl<'pr> Visit<'pr> for Inside<'_, '_> {
         visit_range_node: RangeNode;
         visit_rescue_modifier_node: RescueModifierNode;
         visit_return_node: ReturnNode;
+        visit_statements_node: StatementsNode;
         visit_string_node: StringNode;
         visit_unless_node: UnlessNode;
         visit_until_node: UntilNode;

@@ -24,7 +24,7 @@ const MOST_SYNTAX_ERRORS: usize = 10;
 const DEEPEST_INCLUDE: usize = 8;
 const MOST_INCLUDES: usize = 64;
 /// Bytes and nodes of values that are copied: `a = [a, a]` doubles with each line.
-const FUEL: usize = 64 << 20;
+const FUEL: usize = 16 << 20;
 
 /// One assignment as Ruby would make it.
 pub(super) struct Write {
@@ -74,7 +74,7 @@ pub(super) struct Evaluator<'f> {
     broken: Option<Source>,
     unread: BTreeSet<Utf8PathBuf>,
     depth: usize,
-    fuel: usize,
+    pub(super) fuel: usize,
 }
 
 impl<'f> Evaluator<'f> {
@@ -290,9 +290,21 @@ impl<'f> Evaluator<'f> {
         if !self.spend(self.writes.len()) {
             return Some(Raw::Unknown(Why::Limit));
         }
+        // Parts that were written one by one are put together anew for each reader.
+        let parts = self
+            .writes
+            .iter()
+            .filter(|write| write.path.len() > path.len() && write.path.starts_with(path));
+        let cost: usize = parts.map(|write| write.value.size(FUEL)).sum();
+        if !self.spend(cost) {
+            return Some(Raw::Unknown(Why::Limit));
+        }
         let writes = self.writes.iter().map(|write| (&*write.path, &write.value, &write.source));
         let value = merge(writes, path).value?;
-        Some(if self.afford(&value) { value } else { Raw::Unknown(Why::Limit) })
+        let size = value.size(self.fuel + 1);
+        let value = if size <= self.fuel { value.into_owned() } else { Raw::Unknown(Why::Limit) };
+        self.spend(size);
+        Some(value)
     }
 
     pub(super) fn problem(&mut self, offset: u32, kind: ProblemKind) {

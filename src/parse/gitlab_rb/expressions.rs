@@ -208,6 +208,7 @@ impl Evaluator<'_> {
                 self.choose(condition.truthy().map(|met| !met), branch.statements(), otherwise)
             }
             Node::ElseNode { .. } => self.optional_statements(node.as_else_node()?.statements()),
+            Node::StatementsNode { .. } => self.statements(&node.as_statements_node()?),
             Node::AndNode { .. } => {
                 let both = node.as_and_node()?;
                 let left = self.eval(&both.left());

@@ -3,6 +3,7 @@
 //! The evaluator and the readers of its result share this, so a file that reads back its own
 //! settings sees what `Settings::get` tells.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::parse::value::{Value, Why};
@@ -45,9 +46,9 @@ impl Nested for Value {
 }
 
 /// What stands at one path after all writes.
-pub(super) struct Merged<'a, V, S> {
+pub(super) struct Merged<'a, V: Clone, S> {
     /// `None` where nothing stands.
-    pub(super) value: Option<V>,
+    pub(super) value: Option<Cow<'a, V>>,
     /// The write that decided last.
     pub(super) by: Option<&'a S>,
     /// The writes that it overruled, oldest first.
@@ -66,19 +67,19 @@ pub(super) fn merge<'a, V: Nested + 'a, S, K: AsRef<str>>(
         }
         if let Some(rest) = wanted.get(path.len()..) {
             merged.earlier.extend(merged.by.take());
-            merged.value = descend(value, rest);
+            merged.value = descend(value, rest).map(Cow::Borrowed);
             merged.by = merged.value.as_ref().map(|_| source);
         } else if merged.value.as_ref().is_none_or(|value| value.why().is_none()) {
-            let target = merged.value.get_or_insert_with(V::hash);
-            insert(target, &path[wanted.len()..], value.clone());
+            let target = merged.value.get_or_insert_with(|| Cow::Owned(V::hash()));
+            insert(target.to_mut(), &path[wanted.len()..], value.clone());
             merged.by = Some(source);
         }
     }
     merged
 }
 
-/// The value at `path` below `value`.
-pub(super) fn descend<V: Nested, K: AsRef<str>>(value: &V, path: &[K]) -> Option<V> {
+/// The value at `path` below `value`. Below what is unknown all is unknown for the same reason.
+pub(super) fn descend<'a, V: Nested, K: AsRef<str>>(value: &'a V, path: &[K]) -> Option<&'a V> {
     let mut value = value;
     for key in path {
         if value.why().is_some() {
@@ -86,7 +87,7 @@ pub(super) fn descend<V: Nested, K: AsRef<str>>(value: &V, path: &[K]) -> Option
         }
         value = value.entries()?.get(key.as_ref())?;
     }
-    Some(value.clone())
+    Some(value)
 }
 
 /// Puts `value` at `path` below `target`, making hashes on the way. What has no keys of its own

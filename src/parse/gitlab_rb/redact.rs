@@ -16,9 +16,14 @@ pub(super) fn redact<'a>(path: &mut Vec<&'a str>, raw: &'a Raw) -> Value {
         Raw::Integer(number) if shows_number(path) => Value::Integer(*number),
         Raw::Float(text) if shows_number(path) => Value::Float(text.clone()),
         Raw::Integer(_) | Raw::Float(_) => Value::Set,
-        Raw::Text(text) => redact_text(path, text),
+        Raw::Text(text) => redact_text(show(path), text),
         Raw::Array(elements) => {
-            Value::Array(elements.iter().map(|element| redact(path, element)).collect())
+            let shown = show(path);
+            let elements = elements.iter().map(|element| match element {
+                Raw::Text(text) => redact_text(shown, text),
+                element => redact(path, element),
+            });
+            Value::Array(elements.collect())
         }
         Raw::Hash(entries) => {
             let mut shown = std::collections::BTreeMap::new();
@@ -41,8 +46,8 @@ fn redact_key(key: &str, position: usize) -> String {
     if shows_key(key) { key.to_owned() } else { format!("(key {position} not shown)") }
 }
 
-fn redact_text(path: &[&str], text: &str) -> Value {
-    let shown = match show(path) {
+fn redact_text(show: Option<Show>, text: &str) -> Value {
+    let shown = match show {
         Some(_) if !is_harmless(text) => None,
         Some(Show::Text) => without_credentials(text, false),
         Some(Show::Url) => without_credentials(text, true),
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     fn redacted(path: &[&str], text: &str) -> Value {
-        redact_text(path, text)
+        redact_text(show(path), text)
     }
 
     #[test]

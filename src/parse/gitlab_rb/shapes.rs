@@ -145,7 +145,7 @@ const SHAPES: &[Shape] = &[
     (27, "registry['enable'] = nil", "registry.enable", "null"),
     (28, "v = 'x'\nregistry['dir'] = \"/a #{v} b\"", "registry.dir", r#""/a x b""#),
     (28, "registry['dir'] = \"/a #{v} b\"", "registry.dir", r#"unknown "expression""#),
-    (28, "registry['dir'] = '/a #{v} b'", "registry.dir", r##""/a #{v} b""##),
+    (28, "registry['dir'] = '/a #{v} b'", "registry.dir", r#""/a #{v} b""#),
     (
         29,
         r#"nginx['ssl_certificate'] = "/etc/gitlab/ssl/#{node['fqdn']}.crt""#,
@@ -209,7 +209,7 @@ const SHAPES: &[Shape] = &[
     ),
     (36, "registry['dir'] = <<~EOS.strip\n    /a\n  EOS\n", "registry.dir", r#""/a""#),
     (36, "registry['dir'] = <<-EOS.chomp # comment\n/a\n  EOS\n", "registry.dir", r#""/a""#),
-    (36, "registry['dir'] = <<'EOS'.chomp\n/a#{x}\nEOS\n", "registry.dir", r##""/a#{x}""##),
+    (36, "registry['dir'] = <<'EOS'.chomp\n/a#{x}\nEOS\n", "registry.dir", r#""/a#{x}""#),
     (36, "roles [<<A.chomp, <<B.chomp]\na\nA\nb\nB\n", "roles", r#"["a","b"]"#),
     (
         37,
@@ -259,7 +259,7 @@ const SHAPES: &[Shape] = &[
         r#"["a","b"]"#,
     ),
     (41, "registry.merge!(ENV.to_h)", "registry.enable", r#"unknown "environment""#),
-    (42, "%w(a b).each do |h|\n  registry[h] = 1\nend", "registry.a", r#"unknown "expression""#),
+    (42, "%w(a b).each do |h|\n  registry[h] = 1\nend", "registry.a", r#"unknown "loop""#),
     (42, "3.times { registry['enable'] = true }", "registry.enable", r#"unknown "loop""#),
     (43, "=begin\nregistry['enable'] = true\n=end\n", "registry.enable", "unset"),
     (
@@ -358,17 +358,17 @@ const TRAPS: &[(&str, &str, &str)] = &[
     (
         "registry['env'] = {}\n[registry, nginx].each { |s| s['env'] = {'TZ' => 'x'} }",
         "registry.env",
-        r#"unknown "mutation""#,
+        r#"unknown "loop""#,
     ),
     (
         "registry['dir'] = '/x'\nregistry.each { |k, v| v.clear }",
         "registry.dir",
-        r#"unknown "mutation""#,
+        r#"unknown "loop""#,
     ),
     (
         "registry['dir'] = '/x'\nregistry.tap { |r| r['dir'] = '/y' }",
         "registry.dir",
-        r#"unknown "mutation""#,
+        r#"unknown "loop""#,
     ),
     ("registry['dir'] = '/x'\nregistry.delete('dir')", "registry.dir", r#"unknown "mutation""#),
     (
@@ -394,7 +394,7 @@ const TRAPS: &[(&str, &str, &str)] = &[
     ),
     ("registry['dir'] = '/x'\nsend(:registry)['dir'] = '/y'", "registry.dir", r#"unknown "eval""#),
     // Loops may go round with another key.
-    ("k = 'x'\n2.times { registry[k] = 1; k = 'dir' }", "registry.dir", r#"unknown "expression""#),
+    ("k = 'x'\n2.times { registry[k] = 1; k = 'dir' }", "registry.dir", r#"unknown "loop""#),
     ("k = 'x'\n2.times { k = 'y' }\nregistry['dir'] = k", "registry.dir", r#"unknown "loop""#),
     ("k = 'x'\nk = 'y' if ENV['Z']\nregistry['dir'] = k", "registry.dir", r#"unknown "condition""#),
     // Conditions that are no question.
@@ -503,9 +503,8 @@ fn words_that_may_be_secrets_are_not_repeated() {
 
 #[test]
 fn syntax_errors_are_reported_and_the_rest_is_read() {
-    let settings =
-        read("registry['enable'] = true\nregistry['x'] = \nend\nexternal_url 'https://a'\n");
-    assert_eq!(settings.broken.as_ref().map(|source| source.line), Some(3));
+    let settings = read("registry['enable'] = true\nregistry['x'] = )\nexternal_url 'https://a'\n");
+    assert_eq!(settings.broken.as_ref().map(|source| source.line), Some(2));
     assert!(matches!(kinds(&settings)[0], ProblemKind::Syntax { .. }));
     assert_eq!(shown(&at(&settings, "external_url")), r#""https://a""#);
 
@@ -524,8 +523,8 @@ fn odd_characters_are_reported_outside_comments() {
     let settings = read("# don\u{2019}t\nregistry[\u{2018}enable\u{2019}] = true\n");
     let found: Vec<_> =
         settings.problems.iter().map(|problem| (problem.offset, &problem.kind)).collect();
-    assert!(found.contains(&(18, &odd(OddCharacter::SmartQuote, false))), "{found:?}");
-    assert!(!found.iter().any(|(offset, _)| *offset < 18), "{found:?}");
+    assert!(found.contains(&(19, &odd(OddCharacter::SmartQuote, false))), "{found:?}");
+    assert!(!found.iter().any(|(offset, _)| *offset < 19), "{found:?}");
 
     let settings =
         read("external_url 'https://a\u{a0}'\nuser['x'] = '\u{201c}x\u{201d}'\n__END__\n\u{a0}");
@@ -709,10 +708,15 @@ fn hostile_files_are_survived() {
         "$a=",
         "a&.",
         "a=>",
+        "rescue\n",
+        "elsif a\n",
+        "yield ",
+        "a => ",
+        "class A;",
     ];
     for unit in repeated {
-        for prefix in ["", "if ", "x = ", "case a\nin ", "registry['x'] = "] {
-            let text = format!("{prefix}{}", unit.repeat(60_000 / unit.len()));
+        for prefix in ["", "if ", "x = ", "case a\nin ", "registry['x'] = ", "begin\n", "if a\n"] {
+            let text = format!("{prefix}{}", unit.repeat(30_000 / unit.len()));
             let settings = read(&text);
             serde_json::from_str::<Settings>(&serde_json::to_string(&settings).unwrap()).unwrap();
         }
@@ -729,10 +733,7 @@ fn doubling_values_run_out_of_fuel() {
     for _ in 0..60 {
         text.push_str("x = x + x\nregistry['x'] = [x, x]\n");
     }
-    assert_eq!(
-        shown(&at(&read(&text), "registry.x")),
-        r#"[{"$":"unknown","why":"limit"},{"$":"unknown","why":"limit"}]"#
-    );
+    assert_eq!(shown(&at(&read(&text), "registry.x")), r#"unknown "limit""#);
     let text = format!("roles ['a']\n{}", "roles << 'b'\n".repeat(20_000));
     assert_eq!(shown(&at(&read(&text), "roles")), r#"unknown "limit""#);
 }

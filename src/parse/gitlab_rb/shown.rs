@@ -7,6 +7,9 @@
 //! A pattern is a path with dots between its keys. `*` stands for any one key, a trailing `**` for
 //! any number of further ones. Lists add no key: the elements of `roles` are at `roles`.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// How a text that may be shown is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
@@ -320,19 +323,30 @@ const SECRET_WORDS: &[&str] = &[
     "webhook",
 ];
 
+/// A pattern, taken apart at its dots.
+type Pattern = Vec<&'static str>;
+
+/// The patterns by their last key, since files may have millions of texts.
+static LISTED: LazyLock<BTreeMap<&str, Vec<(Pattern, Show)>>> = LazyLock::new(|| {
+    let lists = [(URLS, Show::Url), (ORIGINS, Show::Origin), (TEXTS, Show::Text)];
+    let mut by_last_key = BTreeMap::<&str, Vec<_>>::new();
+    for (pattern, show) in lists.iter().flat_map(|(list, show)| list.iter().map(|p| (*p, *show))) {
+        let keys: Pattern = pattern.split('.').collect();
+        let last = keys.last().copied().unwrap_or_default();
+        by_last_key.entry(last).or_default().push((keys, show));
+    }
+    by_last_key
+});
+
 /// How a text at `path` may be shown. `None`: not at all.
 pub(super) fn show(path: &[&str]) -> Option<Show> {
-    let path = &normalized(path);
-    let listed = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, path));
-    if listed(URLS) {
-        Some(Show::Url)
-    } else if listed(ORIGINS) {
-        Some(Show::Origin)
-    } else if listed(TEXTS) {
-        Some(Show::Text)
-    } else {
-        None
-    }
+    let path = normalized(path);
+    [*path.last()?, "*", "**"]
+        .into_iter()
+        .filter_map(|last| LISTED.get(last))
+        .flatten()
+        .find(|(pattern, _)| matches(pattern, &path))
+        .map(|(_, show)| *show)
 }
 
 /// Whether a number at `path` may be shown.
@@ -362,9 +376,11 @@ pub(super) fn shows_key(key: &str) -> bool {
 /// One spelling for what has several: NGINX sections, and the connections of object stores.
 fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     match path {
-        ["nginx", rest @ ..]
+        [
+            "nginx" | "registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx",
+            rest @ ..,
+        ]
         | ["registry" | "gitlab_rails", "nginx", rest @ ..]
-        | ["registry_nginx" | "pages_nginx" | "mattermost_nginx" | "gitlab_kas_nginx", rest @ ..]
             if !rest.first().is_some_and(|key| ["dir", "log_directory"].contains(key)) =>
         {
             [&["NGINX"], rest].concat()
@@ -384,17 +400,12 @@ fn normalized<'a>(path: &[&'a str]) -> Vec<&'a str> {
     }
 }
 
-fn matches(pattern: &str, path: &[&str]) -> bool {
-    let mut keys = path.iter();
-    for expected in pattern.split('.') {
-        match (expected, keys.next()) {
-            ("**", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (expected, Some(key)) if expected == *key => {}
-            _ => return false,
-        }
+fn matches(pattern: &[&str], path: &[&str]) -> bool {
+    let fits = |(expected, key): (&&str, &&str)| *expected == "*" || expected == key;
+    match pattern {
+        [parents @ .., "**"] => path.len() >= pattern.len() && parents.iter().zip(path).all(fits),
+        _ => path.len() == pattern.len() && pattern.iter().zip(path).all(fits),
     }
-    keys.next().is_none()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use ruby_prism::{CallNode, Location, Node, ParenthesesNode};
 
 use super::ProblemKind;
 use super::evaluator::Evaluator;
-use super::merge::insert;
+use super::merge::{descend, insert};
 use super::names;
 use super::raw::Raw;
 use crate::parse::value::Why;
@@ -113,8 +113,12 @@ impl Evaluator<'_> {
                         Why::Expression
                     }));
                 };
-                let value = super::merge::descend(variable, path)?;
-                Some(if self.afford(&value) { value } else { Raw::Unknown(Why::Limit) })
+                let value = descend(variable, path)?;
+                let size = value.size(self.fuel + 1);
+                let limit = Raw::Unknown(Why::Limit);
+                let value = if size <= self.fuel { value.clone() } else { limit };
+                self.spend(size);
+                Some(value)
             }
         }
     }
@@ -124,7 +128,7 @@ impl Evaluator<'_> {
         let why = self.is_broken(whole).then_some(Why::Syntax).or(target.unclear);
         let value = why.map_or(value, Raw::Unknown);
         // A new value for `a['k']` changes the object that `a` names, and not the one in `a['k']`.
-        let changed = if target.unclear.is_some() { 0 } else { 1 };
+        let changed = usize::from(target.unclear.is_none());
         self.spread(&target.place, changed, whole.start());
         let value = if self.link(&target.place, &value) { value } else { Raw::Unknown(Why::Limit) };
         self.put(target.place, value, whole.start());

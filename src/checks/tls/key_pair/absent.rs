@@ -3,7 +3,7 @@
 use super::cure::new_pair;
 use super::nearby::Nearby;
 use super::usage::{Half, Program, Usage};
-use crate::checks::tls::shell::quoted;
+use crate::checks::shell::word;
 use crate::checks::{Finding, docs};
 use crate::install::{GITLAB_RB, Source};
 use crate::parse::key::PublicKey;
@@ -39,7 +39,7 @@ pub(super) fn one(
     });
     let finding = match (found, usage.program()) {
         (Some(found), _) => {
-            let copy = format!("sudo cp -p {} {}", quoted(found.as_str()), usage.word(half));
+            let copy = format!("sudo cp -p {} {}", word(found.as_str()), usage.word(half));
             finding
                 .seen("belongs to the other file", found)
                 .remedy("Put the file that fits into place.", with_restart(usage, half, [copy]))
@@ -115,7 +115,7 @@ fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
 /// openssl makes no folders.
 fn ssl_folder(usage: &Usage) -> Vec<String> {
     let folder = usage.path(Half::Certificate).parent();
-    folder.map(|folder| format!("sudo mkdir -p {}", quoted(folder.as_str()))).into_iter().collect()
+    folder.map(|folder| format!("sudo mkdir -p {}", word(folder.as_str()))).into_iter().collect()
 }
 
 /// The Linux package writes both files again.

@@ -3,7 +3,7 @@
 use super::fault::Kind;
 use super::usage::{Half, Program, Usage};
 use crate::checks::Finding;
-use crate::checks::tls::shell::quoted;
+use crate::checks::shell::word;
 use crate::parse::pem::{QuirkKind, Shape};
 
 /// Adds the remedy for a fault.
@@ -46,8 +46,8 @@ pub(super) fn new_pair(usage: &Usage) -> String {
     format!(
         "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} \
          -keyout {key} -out {certificate}",
-        quoted(&format!("/CN={subject}")),
-        quoted(&format!("subjectAltName={}", names.join(",")))
+        word(&format!("/CN={subject}")),
+        word(&format!("subjectAltName={}", names.join(",")))
     )
 }
 

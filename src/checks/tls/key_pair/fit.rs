@@ -4,7 +4,7 @@ use super::fault::docs_of;
 use super::nearby::Nearby;
 use super::reader::{Certificate, Certificates, Keys};
 use super::usage::{Half, Program, Usage};
-use crate::checks::tls::shell::quoted;
+use crate::checks::shell::word;
 use crate::checks::{Finding, docs};
 use crate::host::files::File;
 use crate::parse::key::{Algorithm, PublicKey};
@@ -144,7 +144,7 @@ fn exchange(
             commands,
         );
     };
-    commands.push(format!("sudo cp -p {} {}", quoted(path.as_str()), usage.word(half)));
+    commands.push(format!("sudo cp -p {} {}", word(path.as_str()), usage.word(half)));
     commands.extend(usage.restart(half).map(ToOwned::to_owned));
     finding.seen(what, path).remedy(
         "Put the file that fits into place. The first two commands compare what is there now.",

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::reader::Reader;
-use crate::checks::tls::shell::quoted;
+use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding};
 use crate::install::certificates::{Pair, User};
 use crate::install::{Source, Sourced};
@@ -82,7 +82,7 @@ impl Usage {
 
     /// The path as it stands in a command.
     pub(super) fn word(&self, half: Half) -> String {
-        quoted(self.path(half).as_str()).into_owned()
+        word(self.path(half).as_str())
     }
 
     /// By which rules the file is read.

@@ -1,0 +1,15 @@
+//! The clock: does it agree with its time servers, and does anything keep it.
+
+use super::Group;
+
+mod hearing;
+mod offset;
+mod trouble;
+mod words;
+
+/// Checks of the clock.
+pub(super) static GROUP: Group = Group {
+    name: "clock",
+    about: "the clock, its time servers, and what keeps it",
+    checks: &[&offset::CHECK],
+};

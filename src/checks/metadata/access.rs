@@ -1,0 +1,148 @@
+//! May GitLab's account read the exports?
+
+use camino::Utf8Path;
+
+use super::words::DataType;
+use crate::checks::shell::word;
+use crate::checks::{Evidence, Finding, Verdict, docs};
+use crate::host::Unknown;
+use crate::host::account::Account;
+use crate::host::files::{Access, AccessCount, ExportTree, Role};
+
+/// Whether an account may do with an entry what it has to.
+#[derive(Debug, PartialEq, Eq)]
+enum May {
+    Yes,
+    No,
+    /// What is not known would decide.
+    Unclear,
+}
+
+fn may(account: Option<&Account>, access: &Access) -> May {
+    let needed = match access.role {
+        Role::Parent => 0o1,
+        Role::Folder => 0o5,
+        Role::Chunk => 0o4,
+    };
+    let has = |shift: u32| (access.mode >> shift) & needed == needed;
+    let decided = |may: bool| if may { May::Yes } else { May::No };
+    match account {
+        // With all three saying the same, it does not matter who asks.
+        _ if has(0) && has(3) && has(6) => May::Yes,
+        None => May::Unclear,
+        Some(account) if account.uid == access.uid => decided(has(6)),
+        Some(_) if access.acl => May::Unclear,
+        Some(account) if account.gids.contains(&access.gid) => decided(has(3)),
+        Some(_) => decided(has(0)),
+    }
+}
+
+/// Whether GitLab's account may read all of a tree. `account` is `None` where it is not known, or
+/// the owners of the files are not those of the server.
+pub(super) fn judge(
+    data: DataType,
+    folder: &Utf8Path,
+    tree: &ExportTree,
+    account: Option<&Account>,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let judged = |wanted: May| {
+        tree.access.iter().filter(move |it| may(account, &it.access) == wanted).collect::<Vec<_>>()
+    };
+    let refused = judged(May::No);
+    if !refused.is_empty() {
+        verdict.add([finding(data, folder, &refused)]);
+    }
+    if let Some(first) = judged(May::Unclear).first() {
+        let why = format!(
+            "{}: neither its permissions nor the accounts of this system decide it",
+            first.first
+        );
+        verdict.untold(format!("whether git may read {}", data.name()), Unknown::Unreadable(why));
+    }
+    verdict
+}
+
+fn finding(data: DataType, folder: &Utf8Path, refused: &[&AccessCount]) -> Finding {
+    let message = "git may not read all of it, and the first thing that GitLab cannot read ends \
+                   every run of the synchronisation";
+    let mut finding =
+        Finding::error("unreadable", folder.as_str(), message).docs(docs::OFFLINE_METADATA);
+    let mut commands = Vec::new();
+    for entry in refused {
+        let Access { role, uid, gid, mode, .. } = entry.access;
+        let what = match (role, entry.count) {
+            (Role::Chunk, 1) => "1 file".to_owned(),
+            (Role::Chunk, many) => format!("{many} files"),
+            (_, 1) => "1 folder".to_owned(),
+            (_, many) => format!("{many} folders"),
+        };
+        let permissions = format!("mode {mode:04o}, owner {uid}, group {gid}");
+        finding = finding.evidence(Evidence::new(what, permissions).at(&entry.first, None));
+        commands.push(match role {
+            Role::Parent => format!("chmod a+x {}", word(&entry.first)),
+            Role::Folder | Role::Chunk => format!("chmod -R a+rX {}", word(folder.as_str())),
+        });
+    }
+    commands.sort();
+    commands.dedup();
+    let name = data.name();
+    finding.remedy(format!("Let everybody read the {name}; they are public data."), commands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git() -> Account {
+        Account { uid: 998, gids: [998].into() }
+    }
+
+    fn access(role: Role, uid: u32, gid: u32, mode: u32) -> Access {
+        Access { role, uid, gid, mode, acl: false }
+    }
+
+    #[test]
+    fn the_nearest_bits_decide() {
+        let cases = [
+            (access(Role::Chunk, 0, 0, 0o644), May::Yes),
+            (access(Role::Chunk, 0, 0, 0o640), May::No),
+            (access(Role::Chunk, 0, 998, 0o640), May::Yes),
+            (access(Role::Chunk, 998, 0, 0o400), May::Yes),
+            (access(Role::Chunk, 998, 998, 0o044), May::No),
+            (access(Role::Folder, 0, 0, 0o755), May::Yes),
+            (access(Role::Folder, 0, 0, 0o754), May::No),
+            (access(Role::Parent, 0, 0, 0o711), May::Yes),
+            (access(Role::Parent, 0, 0, 0o700), May::No),
+            (Access { acl: true, ..access(Role::Chunk, 0, 0, 0o640) }, May::Unclear),
+        ];
+        for (access, expected) in cases {
+            assert_eq!(may(Some(&git()), &access), expected, "{access:?}");
+        }
+        assert_eq!(may(None, &access(Role::Chunk, 0, 0, 0o644)), May::Yes);
+        assert_eq!(may(None, &access(Role::Chunk, 0, 0, 0o640)), May::Unclear);
+    }
+
+    #[test]
+    fn each_refusal_has_its_mend() {
+        let count =
+            |access, count, first: &str| AccessCount { access, count, first: first.to_owned() };
+        let tree = ExportTree {
+            access: vec![
+                count(access(Role::Parent, 0, 0, 0o700), 1, "/opt/gitlab"),
+                count(access(Role::Folder, 0, 0, 0o755), 9, "/rails/licenses"),
+                count(access(Role::Chunk, 0, 0, 0o600), 7, "/rails/licenses/v2/maven/1/0.ndjson"),
+            ],
+            ..ExportTree::default()
+        };
+        let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, Some(&git()));
+        assert_eq!(verdict.untold, []);
+        let found = &verdict.findings[0];
+        assert_eq!(found.evidence.len(), 2);
+        assert_eq!(found.evidence[1].value, "mode 0600, owner 0, group 0");
+        let mends = ["chmod -R a+rX /rails/licenses", "chmod a+x /opt/gitlab"];
+        assert_eq!(found.remedy.commands, mends);
+        let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, None);
+        assert_eq!((verdict.findings.len(), verdict.untold.len()), (0, 1));
+    }
+}

@@ -1,0 +1,17 @@
+//! Who accepts the certificates of GitLab and its registry, and why not.
+
+use super::Group;
+
+mod docker;
+mod docker_layout;
+mod mend;
+mod runner;
+mod shown;
+mod verdicts;
+
+/// Checks of the trust that clients on this host have.
+pub(super) static GROUP: Group = Group {
+    name: "trust",
+    about: "who accepts the certificates, and why not",
+    checks: &[&docker::CHECK, &docker_layout::CHECK, &runner::CHECK],
+};

@@ -17,6 +17,7 @@ pub mod metadata;
 pub mod registry;
 pub mod storage;
 pub mod threshold;
+pub mod tls;
 pub mod trust;
 
 use futures::future::BoxFuture;
@@ -29,8 +30,14 @@ pub use selection::{Selection, UnknownCheck, find};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
-pub static GROUPS: &[&Group] =
-    &[&trust::GROUP, &clock::GROUP, &registry::GROUP, &storage::GROUP, &metadata::GROUP];
+pub static GROUPS: &[&Group] = &[
+    &tls::GROUP,
+    &trust::GROUP,
+    &clock::GROUP,
+    &registry::GROUP,
+    &storage::GROUP,
+    &metadata::GROUP,
+];
 
 /// The checks on one subject.
 pub struct Group {

@@ -1,9 +1,13 @@
 //! Which certificate belongs to which private key on this host.
 
-use camino::Utf8PathBuf;
+mod own_nginx;
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::gitlab::{external_url, found, generated};
-use super::{Endpoint, Sourced, Written, registry, settings};
+use super::{
+    Endpoint, Kind, Settings, Sourced, Written, kind, rails_root, registry, settings, spelled,
+};
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
 use crate::parse::setting::{Located, Scalar};
@@ -57,7 +61,7 @@ struct WebServer {
     sections: &'static [&'static [&'static str]],
 }
 
-const WEB_SERVERS: [WebServer; 4] = [
+const WEB_SERVERS: [WebServer; 5] = [
     WebServer {
         user: User::GitlabNginx,
         url: "external_url",
@@ -78,7 +82,16 @@ const WEB_SERVERS: [WebServer; 4] = [
         url: "gitlab_kas_external_url",
         sections: &[&["gitlab_kas", "nginx"], &["gitlab_kas_nginx"]],
     },
+    WebServer {
+        user: User::OtherNginx,
+        url: "mattermost_external_url",
+        sections: &[&["mattermost_nginx"]],
+    },
 ];
+
+/// Settings with directives of the administrator's own, which may name a password file as well.
+const CUSTOM_DIRECTIVES: [&[&str]; 2] =
+    [&["custom_gitlab_server_config"], &["custom_gitlab_mattermost_server_config"]];
 
 /// Every pair that is in use on this host, as far as `gitlab.rb` and the generated files tell.
 pub async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
@@ -104,23 +117,66 @@ pub async fn shown_by(
     let configured = pairs.into_iter().find(|pair| Some(pair.user) == user);
     let path = match configured {
         Some(pair) => pair.certificate,
-        None => default_path(endpoint, "crt"),
+        None => default_path(endpoint, &endpoint.host, "crt"),
     };
     let exists = host.ask(FileFacts::of(path.value.clone())).await?.is_some();
     Ok(exists.then_some(path))
 }
 
-async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
-    let Some(settings) = settings(host).await? else { return Ok(Vec::new()) };
-    let mut pairs = Vec::new();
-    if is_off(&settings, &["nginx", "enable"]) {
-        return Ok(pairs);
+/// The file from which nginx learns the passphrases of this user's key; `None` where it is told
+/// none. Where its directives are not all known, neither is this.
+pub async fn password_file(
+    host: &Host,
+    user: User,
+) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
+    let Some(settings) = settings(host).await?.filter(|settings| !brings_no_nginx(settings)) else {
+        let why = "the directive ssl_password_file of one's own nginx is not looked for";
+        return Err(Unknown::Unreadable(why.to_owned()));
+    };
+    let sections = WEB_SERVERS.iter().filter(|it| it.user == user).flat_map(|it| it.sections);
+    let mut obstacle = None;
+    for section in sections {
+        let path = settings.text(&[section, &["ssl_password_file"][..]].concat()).told()?;
+        if let Some(path) = path.filter(|path| !path.value.is_empty()) {
+            return Ok(Some(path.map(Utf8PathBuf::from)));
+        }
+        for custom in CUSTOM_DIRECTIVES {
+            obstacle = obstacle.or(hidden_directives(&settings, &[section, custom].concat()));
+        }
     }
+    obstacle
+        .or(hidden_directives(&settings, &["nginx", "custom_nginx_config"]))
+        .map_or(Ok(None), Err)
+}
+
+/// Directives are not shown, because they may hold secrets. So nobody can tell what is among them.
+fn hidden_directives(settings: &Settings, path: &[&str]) -> Option<Unknown> {
+    match settings.text(path) {
+        Written::Unset => None,
+        Written::Known(text) if text.value.is_empty() => None,
+        Written::Known(Sourced { source, .. }) | Written::Untold(Sourced { source, .. }) => {
+            let name = spelled(path);
+            Some(Unknown::Unreadable(format!("{source}: {name} may name an ssl_password_file")))
+        }
+    }
+}
+
+async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
+    let Some(settings) = settings(host).await? else {
+        return match kind(host).await? {
+            Some(Kind::SelfCompiled) => own_nginx::pairs(host).await,
+            _ => Ok(Vec::new()),
+        };
+    };
+    if brings_no_nginx(&settings) {
+        return own_nginx::pairs(host).await;
+    }
+    let mut pairs = Vec::new();
     for server in &WEB_SERVERS {
         let url = match server.url {
             "external_url" => external_url(host).await?,
             "registry_external_url" => registry::external(host).await?,
-            other => settings.url(&[other]).told()?,
+            other => other_url(&settings, other)?,
         };
         let Some(url) = url.filter(|url| url.value.https) else { continue };
         let off =
@@ -129,13 +185,14 @@ async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
         if off("enable") || off("listen_https") {
             continue;
         }
+        let name = name_of_files(&settings, server.url, &url.value);
         let path = |key: &str, ending: &str| -> Result<Sourced<Utf8PathBuf>, Unknown> {
             for section in server.sections {
                 if let Some(path) = settings.text(&[section, &[key][..]].concat()).told()? {
                     return Ok(path.map(Utf8PathBuf::from));
                 }
             }
-            Ok(default_path(&url.value, ending))
+            Ok(default_path(&url.value, &name, ending))
         };
         pairs.push(Pair {
             user: server.user,
@@ -146,13 +203,52 @@ async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
     Ok(pairs)
 }
 
-fn is_off(settings: &super::Settings, path: &[&str]) -> bool {
+/// Whether the nginx of the package is switched off, so that another one stands in its stead.
+fn brings_no_nginx(settings: &Settings) -> bool {
+    is_off(settings, &["nginx", "enable"])
+}
+
+fn is_off(settings: &Settings, path: &[&str]) -> bool {
     matches!(settings.flag(path), Written::Known(flag) if !flag.value)
 }
 
+/// The address of a service beside GitLab. The agent server's may be a `wss` URL.
+fn other_url(settings: &Settings, name: &str) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let Some(text) = settings.text(&[name]).told()? else { return Ok(None) };
+    let url = text.value.trim();
+    let url = match url.strip_prefix("ws") {
+        Some(rest) if rest.starts_with("s://") || rest.starts_with("://") => format!("http{rest}"),
+        _ => url.to_owned(),
+    };
+    Ok(Endpoint::parse(&url).ok().map(|endpoint| text.map(|_| endpoint)))
+}
+
+/// The host as the package puts it into the name of a file: as it was written. Only the host that
+/// was looked up elsewhere is in lower case.
+fn name_of_files(settings: &Settings, setting: &str, url: &Endpoint) -> String {
+    let written = match settings.text(&[setting]) {
+        Written::Known(text) => text.value,
+        Written::Unset | Written::Untold(_) => String::new(),
+    };
+    let host = written_host(&written);
+    let same = host.trim_matches(['[', ']']).eq_ignore_ascii_case(&url.host);
+    if same { host.to_owned() } else { url.host.clone() }
+}
+
+/// The host in a URL, with the brackets of an IPv6 address.
+fn written_host(url: &str) -> &str {
+    let rest = url.trim().split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match host.find(']') {
+        Some(end) => &host[..=end],
+        None => host.split(':').next().unwrap_or_default(),
+    }
+}
+
 /// The port never enters the name of the file.
-fn default_path(url: &Endpoint, ending: &str) -> Sourced<Utf8PathBuf> {
-    let path = Utf8PathBuf::from(SSL_FOLDER).join(format!("{}.{ending}", url.host));
+fn default_path(url: &Endpoint, name: &str, ending: &str) -> Sourced<Utf8PathBuf> {
+    let path = Utf8PathBuf::from(SSL_FOLDER).join(format!("{name}.{ending}"));
     Sourced::default(path, &format!("the default for {url}"))
 }
 
@@ -164,7 +260,7 @@ async fn registry_pair(host: &Host) -> Result<Option<Pair>, Unknown> {
         return Ok(None);
     };
     let path = |it: &Located<Scalar>| Sourced {
-        value: it.value.to_string().into(),
+        value: from_root(&it.value.to_string()),
         source: found(&config.path, it),
     };
     Ok(Some(Pair { user: User::Registry, certificate: path(certificate), key: path(key) }))
@@ -178,12 +274,32 @@ async fn token_pair(host: &Host) -> Result<Option<Pair>, Unknown> {
     else {
         return Ok(None);
     };
+    // Rails starts in its own folder.
+    let folder = rails_root(host).await?.map_or_else(|| "/".into(), |root| root.value);
     Ok(Some(Pair {
         user: User::Tokens,
         certificate: Sourced {
-            value: bundle.value.to_string().into(),
+            value: from_root(&bundle.value.to_string()),
             source: found(&config.path, bundle),
         },
-        key: Sourced { value: key.value.to_string().into(), source: found(&rails_path, key) },
+        key: Sourced { value: folder.join(key.value.to_string()), source: found(&rails_path, key) },
     }))
+}
+
+/// A path of the registry. Services start in the root folder unless they are told otherwise.
+fn from_root(path: &str) -> Utf8PathBuf {
+    Utf8Path::new("/").join(path)
+}
+
+#[test]
+fn hosts_are_taken_as_they_were_written() {
+    for (url, host) in [
+        ("https://Git.Example.test:8443/gitlab", "Git.Example.test"),
+        ("https://user@git.example.test", "git.example.test"),
+        ("https://[fd00::1]:4567", "[fd00::1]"),
+        (" https://10.0.0.5/ ", "10.0.0.5"),
+        ("git.example.test", ""),
+    ] {
+        assert_eq!(written_host(url), host);
+    }
 }

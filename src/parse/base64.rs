@@ -1,8 +1,7 @@
 //! Base64 as PEM needs it (RFC 7468): the standard alphabet, padded, blanks anywhere.
 
+use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
 use serde::{Deserialize, Deserializer, Serializer, de};
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Bytes that may be a private key, overwritten when they go out of scope.
 ///
@@ -25,45 +24,32 @@ impl Drop for Wiped {
 
 /// Decodes `pieces` as one text, or `None` if it is not Base64: a foreign character, padding
 /// that is missing, too long or not at the end.
+///
+/// Bits left over in the last digit may be anything, as OpenSSL and Go have it.
 pub(crate) fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Option<Wiped> {
-    let length: usize = pieces.clone().map(<[u8]>::len).sum();
-    // The buffer never grows, because growing would leave a copy behind that nobody overwrites.
-    let mut bytes = Wiped(Vec::with_capacity(length / 4 * 3 + 3));
-    let (mut group, mut digits, mut padding) = (0_u32, 0_u8, 0_u8);
-    for &byte in pieces.flatten() {
-        let value = match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => continue,
-            b'=' if digits >= 2 => {
-                padding += 1;
-                0
-            }
-            _ if padding > 0 => return None,
-            _ => digit(byte)?,
-        };
-        group = group << 6 | u32::from(value);
-        digits += 1;
-        if digits == 4 {
-            let [_, high, middle, low] = group.to_be_bytes();
-            let kept = 3_usize.saturating_sub(usize::from(padding));
-            bytes.0.extend_from_slice(&[high, middle, low][..kept]);
-            (group, digits) = (0, 0);
-        }
+    let text = without_blanks(pieces);
+    // The decoder would take several padded texts in a row for one.
+    if text.0.iter().skip_while(|byte| **byte != b'=').any(|byte| *byte != b'=') {
+        return None;
     }
-    (digits == 0).then_some(bytes)
+    let length = BASE64_MIME_PERMISSIVE.decode_len(text.0.len()).ok()?;
+    let mut bytes = Wiped(vec![0; length]);
+    let length = BASE64_MIME_PERMISSIVE.decode_mut(&text.0, &mut bytes.0).ok()?;
+    bytes.0.truncate(length);
+    Some(bytes)
+}
+
+fn without_blanks<'a>(pieces: impl Iterator<Item = &'a [u8]> + Clone) -> Wiped {
+    let length = pieces.clone().map(<[u8]>::len).sum();
+    // The buffer never grows, because growing would leave a copy behind that nobody overwrites.
+    let mut text = Wiped(Vec::with_capacity(length));
+    text.0.extend(pieces.flatten().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')));
+    text
 }
 
 /// Encodes with padding and without line breaks.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let index = (group >> (18 - 6 * place)) as usize & 63;
-            text.push(if place <= chunk.len() { char::from(ALPHABET[index]) } else { '=' });
-        }
-    }
-    text
+    BASE64.encode(bytes)
 }
 
 pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -75,17 +61,6 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     match decode(std::iter::once(text.as_bytes())) {
         Some(bytes) => Ok(bytes.as_ref().to_vec()),
         None => Err(de::Error::custom("not Base64")),
-    }
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
     }
 }
 
@@ -114,6 +89,12 @@ mod tests {
         for text in ["Z", "Zg", "Zg=", "Zm8=Zm8=", "=", "Zg===", "Zm-v", "Z===", "Zg==\0"] {
             assert_eq!(decoded(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn leftover_bits_are_no_fault() {
+        assert_eq!(decoded("Zh==").unwrap(), b"f");
+        assert_eq!(decoded("Zm9=").unwrap(), b"fo");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXUPPER};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +205,7 @@ pub fn of_spki(spki: &[u8]) -> Result<PublicKey, Fault> {
     let spki_digest = ring::digest::digest(&SHA256, spki);
     Ok(PublicKey {
         algorithm,
-        spki_sha256: hex(spki_digest.as_ref()),
+        spki_sha256: HEXLOWER.encode(spki_digest.as_ref()),
         modulus_sha256,
         key_id: key_id(spki_digest.as_ref()),
         identity_sha256,
@@ -245,23 +246,19 @@ fn rsa(oid: &[u8], modulus: &[u8], exponent: &[u8]) -> Result<Algorithm, Fault> 
 
 /// OpenSSL prints the modulus in upper-case hex, from its first digit that is not zero.
 fn hash_of_modulus_line(modulus: &[u8]) -> String {
-    let digits = hex(modulus).to_ascii_uppercase();
+    let digits = HEXUPPER.encode(modulus);
     let line = format!("Modulus={}\n", digits.trim_start_matches('0'));
-    hex(ring::digest::digest(&SHA256, line.as_bytes()).as_ref())
+    HEXLOWER.encode(ring::digest::digest(&SHA256, line.as_bytes()).as_ref())
 }
 
 /// The first 240 bits in Base32 (RFC 4648), in groups of four characters.
 fn key_id(spki_digest: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut id = String::with_capacity(59);
-    for index in 0..48 {
+    for (index, digit) in BASE32_NOPAD.encode(&spki_digest[..30]).chars().enumerate() {
         if index > 0 && index % 4 == 0 {
             id.push(':');
         }
-        // Five bits lie in two bytes at most.
-        let (byte, bit) = (index * 5 / 8, index * 5 % 8);
-        let pair = u16::from_be_bytes([spki_digest[byte], spki_digest[byte + 1]]);
-        id.push(char::from(ALPHABET[usize::from(pair >> (11 - bit) & 31)]));
+        id.push(digit);
     }
     id
 }
@@ -273,13 +270,7 @@ fn hash(parts: &[&[u8]]) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    hex(context.finish().as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    HEXLOWER.encode(context.finish().as_ref())
 }
 
 #[cfg(test)]

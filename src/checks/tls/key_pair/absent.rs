@@ -1,0 +1,138 @@
+//! Files that are not there.
+
+use super::cure::new_pair;
+use super::nearby::Nearby;
+use super::usage::{Half, Program, Usage};
+use crate::checks::shell::word;
+use crate::checks::{Finding, docs};
+use crate::install::{GITLAB_RB, Source};
+use crate::parse::key::PublicKey;
+
+/// Neither half is there.
+pub(super) fn both(usage: &Usage, nearby: &Nearby) -> Finding {
+    let message = format!("neither this certificate nor its key exists: {}", consequence(usage));
+    let finding = Finding::error("missing", usage.path(Half::Certificate).as_str(), message);
+    let finding = usage.describe(finding);
+    let finding = match usage.program() {
+        Program::Tokens => tokens(finding, usage),
+        Program::Nginx | Program::Registry => other_pair(finding, usage, nearby),
+    };
+    finding.docs(docs_of(usage))
+}
+
+/// One half is there; `public` is its public key, if the file can be read.
+pub(super) fn one(
+    usage: &Usage,
+    half: Half,
+    public: Option<&PublicKey>,
+    nearby: &Nearby,
+) -> Finding {
+    let what = match half {
+        Half::Certificate => "the certificate does not exist, but its key does",
+        Half::Key => "the private key does not exist, but its certificate does",
+    };
+    let message = format!("{what}: {}", usage.consequence(half));
+    let finding = usage.describe(Finding::error("missing", usage.path(half).as_str(), message));
+    let found = public.and_then(|public| match half {
+        Half::Certificate => nearby.certificate_of(public),
+        Half::Key => nearby.key_of(public),
+    });
+    let finding = match (found, usage.program()) {
+        (Some(found), _) => {
+            let copy = format!("sudo cp -p {} {}", word(found.as_str()), usage.word(half));
+            finding
+                .seen("belongs to the other file", found)
+                .remedy("Put the file that fits into place.", with_restart(usage, half, [copy]))
+        }
+        (None, Program::Tokens) => tokens(finding, usage),
+        (None, Program::Nginx | Program::Registry) => {
+            let advice = match half {
+                Half::Certificate => {
+                    "Put the certificate of this key here, one from your own CA if there is one, \
+                     or make a pair anew."
+                }
+                Half::Key => {
+                    "Put the key here that was made for this certificate. If it is lost, the \
+                     certificate is of no use: make a pair anew, or have your own CA make one."
+                }
+            };
+            finding.remedy(advice, with_restart(usage, half, [new_pair(usage)]))
+        }
+    };
+    finding.docs(docs_of(usage))
+}
+
+fn consequence(usage: &Usage) -> &'static str {
+    // Without the bundle there is no registry to which anybody could log in.
+    usage.consequence(Half::Certificate)
+}
+
+fn with_restart(
+    usage: &Usage,
+    half: Half,
+    commands: impl IntoIterator<Item = String>,
+) -> Vec<String> {
+    let restart = usage.restart(half).map(ToOwned::to_owned);
+    commands.into_iter().chain(restart).collect()
+}
+
+/// A pair under another name means that either the name or the file is wrong.
+fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
+    let make = new_pair(usage);
+    let mut finding = finding;
+    let mut name = None;
+    for (certificate, key) in nearby.pairs() {
+        finding = finding.seen("a pair under another name", format!("{certificate}, {key}"));
+        name = name.or(certificate.file_stem());
+    }
+    let is_default = matches!(usage.certificate.source, Source::Default(_));
+    let (Some(name), Some(host), true) = (name, usage.hosts.first(), is_default) else {
+        return finding.remedy(
+            "Put the certificate and its key here, from your own CA if there is one. A \
+             self-signed pair, which every client must be told to trust, is made so:",
+            [ssl_folder(usage), vec![make]]
+                .concat()
+                .into_iter()
+                .chain(usage.restart(Half::Certificate).map(ToOwned::to_owned)),
+        );
+    };
+    finding.remedy(
+        format!(
+            "Find out which name is right, {name} or {host}. If it is {name}, write that into \
+             gitlab.rb; if it is {host}, put a pair for it here, from your own CA if there is one.",
+        ),
+        vec![
+            format!("# if {name} is right:"),
+            format!("sudoedit {GITLAB_RB}"),
+            "sudo gitlab-ctl reconfigure".to_owned(),
+            format!("# if {host} is right, for want of a CA:"),
+            make,
+            "sudo gitlab-ctl restart nginx".to_owned(),
+        ],
+    )
+}
+
+/// openssl makes no folders.
+fn ssl_folder(usage: &Usage) -> Vec<String> {
+    let folder = usage.path(Half::Certificate).parent();
+    folder.map(|folder| format!("sudo mkdir -p {}", word(folder.as_str()))).into_iter().collect()
+}
+
+/// The Linux package writes both files again.
+fn tokens(finding: Finding, usage: &Usage) -> Finding {
+    if usage.is_written_by_package() {
+        return finding.remedy(
+            "Let reconfigure write the pair again, from gitlab-secrets.json.",
+            ["sudo gitlab-ctl reconfigure", "sudo gitlab-ctl restart registry"],
+        );
+    }
+    let advice = "Make a pair anew: the key for GitLab, the certificate for the registry.";
+    finding.remedy(advice, with_restart(usage, Half::Certificate, [new_pair(usage)]))
+}
+
+fn docs_of(usage: &Usage) -> &'static str {
+    match usage.program() {
+        Program::Nginx => docs::SSL,
+        Program::Registry | Program::Tokens => docs::REGISTRY,
+    }
+}

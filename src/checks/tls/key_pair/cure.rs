@@ -1,0 +1,210 @@
+//! How to mend a file: commands with its real path, each tried on such a file.
+
+use super::fault::Kind;
+use super::usage::{Half, Program, Usage};
+use crate::checks::Finding;
+use crate::checks::shell::word;
+use crate::parse::pem::{QuirkKind, Shape};
+
+/// Adds the remedy for a fault.
+pub(super) fn cure(finding: Finding, kind: &Kind, usage: &Usage, half: Half) -> Finding {
+    let (advice, mut commands) = match kind {
+        Kind::Shape(shape) => of_shape(shape, usage, half),
+        Kind::Quirk(kind) => of_quirk(*kind, usage, half),
+        Kind::Swapped => swapped(usage, half),
+        Kind::Encrypted => encrypted(usage),
+        Kind::OpenSsh => {
+            let file = usage.word(half);
+            let keep = format!("sudo cp -p {file} {file}.openssh");
+            let convert = format!("sudo ssh-keygen -p -m PEM -N '' -f {file}");
+            ("Convert the key to PEM.".to_owned(), vec![keep, convert])
+        }
+        Kind::Label { right } => relabel(right, usage, half),
+        Kind::Algorithm { .. } => of_algorithm(usage, half),
+        Kind::Holds(_) | Kind::PublicKey | Kind::Truncated | Kind::Damaged(_) => {
+            copy_again(usage, half)
+        }
+    };
+    commands.extend(usage.restart(half).map(ToOwned::to_owned));
+    finding.remedy(advice, commands)
+}
+
+/// A self-signed pair at the paths in use, as the offline guide makes it, but with the name where
+/// clients look for it.
+pub(super) fn new_pair(usage: &Usage) -> String {
+    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
+    if usage.program() == Program::Tokens {
+        // Only the key counts: the registry looks at neither name nor date.
+        return format!(
+            "sudo openssl req -x509 -nodes -days 3650 -newkey rsa:4096 \
+             -subj /CN=gitlab-issuer -keyout {key} -out {certificate}"
+        );
+    }
+    let hosts = hosts(usage);
+    let subject = hosts.first().map_or("HOST", String::as_str);
+    let names: Vec<_> = hosts.iter().map(|host| alternative_name(host)).collect();
+    format!(
+        "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} \
+         -keyout {key} -out {certificate}",
+        word(&format!("/CN={subject}")),
+        word(&format!("subjectAltName={}", names.join(",")))
+    )
+}
+
+/// The names that a certificate for this usage needs.
+fn hosts(usage: &Usage) -> Vec<String> {
+    if usage.hosts.is_empty() {
+        let stem = usage.path(Half::Certificate).file_stem();
+        return stem.map(ToOwned::to_owned).into_iter().collect();
+    }
+    usage.hosts.clone()
+}
+
+fn alternative_name(host: &str) -> String {
+    let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+    format!("{kind}:{host}")
+}
+
+/// Converts into a new file and then over the old one, which keeps its owner and mode that way.
+fn convert(file: &str, command: &str) -> Vec<String> {
+    vec![
+        format!("sudo {command} {file}.new"),
+        format!("sudo cp {file}.new {file}"),
+        format!("sudo rm {file}.new"),
+    ]
+}
+
+fn edit(file: &str, script: &str) -> Vec<String> {
+    vec![format!("sudo sed -i '{script}' {file}")]
+}
+
+fn of_shape(shape: &Shape, usage: &Usage, half: Half) -> (String, Vec<String>) {
+    let file = &usage.word(half);
+    let to_pem = |command: &str| ("Convert the file to PEM.".to_owned(), convert(file, command));
+    match (shape, half) {
+        (Shape::DerCertificate { .. }, Half::Certificate) => {
+            to_pem(&format!("openssl x509 -inform DER -in {file} -out"))
+        }
+        (Shape::DerKey { .. } | Shape::DerEncryptedKey, Half::Key) => {
+            to_pem(&format!("openssl pkey -inform DER -in {file} -out"))
+        }
+        (Shape::Pkcs12, Half::Certificate) => {
+            to_pem(&format!("openssl pkcs12 -in {file} -nokeys -out"))
+        }
+        (Shape::Pkcs12, Half::Key) => {
+            to_pem(&format!("openssl pkcs12 -in {file} -nocerts -nodes -out"))
+        }
+        (Shape::Pkcs7, Half::Certificate) => {
+            to_pem(&format!("openssl pkcs7 -inform DER -in {file} -print_certs -out"))
+        }
+        (Shape::Utf16, _) => {
+            let advice = "Convert the text to ASCII.".to_owned();
+            let convert = convert(file, &format!("iconv -f UTF-16 -t US-ASCII {file} -o"));
+            (advice, [vec![private_file(file)], convert].concat())
+        }
+        (Shape::Base64OfPem, _) => {
+            let advice = "Decode the file, which was encoded once too often.".to_owned();
+            let decode = format!("sudo base64 -d {file} | sudo tee {file}.new > /dev/null");
+            let rest = convert(file, "").split_off(1);
+            (advice, [vec![private_file(file), decode], rest].concat())
+        }
+        (Shape::LiteralNewlines, _) => {
+            ("Turn the two characters \\n into line ends.".to_owned(), edit(file, r"s/\\n/\n/g"))
+        }
+        _ => copy_again(usage, half),
+    }
+}
+
+/// A file that nobody else can read, before a key is written to it.
+fn private_file(file: &str) -> String {
+    format!("sudo install -m 600 /dev/null {file}.new")
+}
+
+fn of_quirk(kind: QuirkKind, usage: &Usage, half: Half) -> (String, Vec<String>) {
+    let file = &usage.word(half);
+    let (advice, script) = match kind {
+        QuirkKind::Bom => ("Take off the byte order mark.", r"1s/^\xEF\xBB\xBF//"),
+        QuirkKind::CrOnly => ("Turn the carriage returns into line feeds.", r"s/\r/\n/g"),
+        QuirkKind::Indented => ("Take off the blanks before the lines.", "s/^[[:blank:]]*//"),
+        QuirkKind::GluedMarkers => {
+            ("Begin a line between the two blocks.", r"s/----------BEGIN/-----\n-----BEGIN/")
+        }
+        QuirkKind::BlankLine => ("Take out the empty lines.", "/^[[:space:]]*$/d"),
+        _ => return copy_again(usage, half),
+    };
+    (advice.to_owned(), edit(file, script))
+}
+
+fn copy_again(usage: &Usage, half: Half) -> (String, Vec<String>) {
+    let file = usage.word(half);
+    match half {
+        Half::Certificate => (
+            "Copy the certificate here again, in PEM, from where it was issued; then look at it."
+                .to_owned(),
+            vec![format!("openssl x509 -noout -subject -dates -in {file}")],
+        ),
+        Half::Key => (
+            "Copy the private key here again, in PEM, from where it was made; then look whether \
+             it can be read."
+                .to_owned(),
+            vec![format!("sudo openssl pkey -noout -in {file} && echo readable")],
+        ),
+    }
+}
+
+fn swapped(usage: &Usage, half: Half) -> (String, Vec<String>) {
+    if usage.path(Half::Certificate) == usage.path(Half::Key) {
+        return copy_again(usage, half);
+    }
+    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
+    let advice = "Exchange the two files, unless only one of them is wrong: look at both first.";
+    let commands = vec![
+        format!("sudo grep -- -----BEGIN {certificate} {key}"),
+        format!("sudo mv {certificate} {certificate}.swapped"),
+        format!("sudo mv {key} {certificate}"),
+        format!("sudo mv {certificate}.swapped {key}"),
+        format!("sudo chmod 644 {certificate}"),
+        format!("sudo chmod 600 {key}"),
+    ];
+    (advice.to_owned(), commands)
+}
+
+fn encrypted(usage: &Usage) -> (String, Vec<String>) {
+    let file = &usage.word(Half::Key);
+    let take_off = convert(file, &format!("openssl pkey -in {file} -out"));
+    if usage.program() != Program::Nginx {
+        return ("Take the passphrase off the key.".to_owned(), take_off);
+    }
+    let advice = format!(
+        "Take the passphrase off the key, or write it into a file that root alone can read and \
+         name that file in {}.",
+        usage.password_setting()
+    );
+    (advice, take_off)
+}
+
+fn relabel(right: &str, usage: &Usage, half: Half) -> (String, Vec<String>) {
+    let word = match half {
+        Half::Certificate => "CERTIFICATE",
+        Half::Key => "PRIVATE KEY",
+    };
+    let script = format!(r"s/-----\(BEGIN\|END\) .*{word}-----/-----\1 {right}-----/");
+    // A certificate with trust settings is another document, which only openssl takes apart.
+    if half == Half::Certificate {
+        let file = usage.word(half);
+        let command = format!("openssl x509 -in {file} -out");
+        return ("Write the certificate as others do.".to_owned(), convert(&file, &command));
+    }
+    (format!("Label the block as '{right}'."), edit(&usage.word(half), &script))
+}
+
+fn of_algorithm(usage: &Usage, half: Half) -> (String, Vec<String>) {
+    let advice = match (usage.program(), half) {
+        (Program::Tokens, _) => {
+            "Make a pair with an RSA key anew. Where the Linux package writes these files, the \
+             pair comes from registry['internal_key'] and registry['internal_certificate']."
+        }
+        _ => "Have a certificate made for an RSA key of 2048 bits or more, or make one yourself.",
+    };
+    (advice.to_owned(), vec![new_pair(usage)])
+}

@@ -1,0 +1,195 @@
+//! What is wrong with a file by itself: a program cannot use it, whatever the other file holds.
+
+use super::cure;
+use super::usage::{Half, Program, Usage};
+use crate::checks::{Finding, docs};
+use crate::parse::pem::{Block, Body, Broken, PemFile, QuirkKind, Shape};
+
+/// A fault and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    /// Counted from 1; `None` for the file as a whole.
+    pub(super) line: Option<usize>,
+}
+
+/// The kinds of faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The file is not PEM.
+    Shape(Shape),
+    /// The file of one half holds the other half.
+    Swapped,
+    /// PEM, but with neither half in it. Says what there is.
+    Holds(String),
+    /// A private key that needs a passphrase.
+    Encrypted,
+    /// A private key in OpenSSH's own format.
+    OpenSsh,
+    /// A public key where a private one should be.
+    PublicKey,
+    /// A peculiarity over which the program stumbles.
+    Quirk(QuirkKind),
+    /// The end of a block is missing.
+    Truncated,
+    /// A block that cannot be read, and why.
+    Damaged(Broken),
+    /// A label under which the program does not look for such a block.
+    Label {
+        /// The label under which it would.
+        right: &'static str,
+    },
+    /// A kind of key that the program cannot use.
+    Algorithm {
+        /// Its name.
+        algorithm: String,
+    },
+}
+
+impl Fault {
+    /// A fault of one block.
+    pub(super) fn at(block: &Block, kind: Kind) -> Self {
+        Self { kind, line: Some(block.line) }
+    }
+
+    /// What is wrong with a block that should hold what its label says.
+    pub(super) fn of_block(block: &Block) -> Self {
+        let kind = match &block.body {
+            Body::Truncated { .. } => Kind::Truncated,
+            Body::Broken { why } => Kind::Damaged(*why),
+            other => Kind::Holds(other.to_string()),
+        };
+        Self::at(block, kind)
+    }
+
+    /// Why there is no `half` in a file that has no block for it.
+    pub(super) fn of_file(file: &PemFile, half: Half) -> Self {
+        let is_swapped = match half {
+            Half::Certificate => file.has_private_key(),
+            Half::Key => file.certificates().next().is_some(),
+        };
+        let public = file.blocks.iter().find(|it| matches!(it.body, Body::PublicKey(_)));
+        let kind = match (&file.shape, file.blocks.first()) {
+            // A certificate in DER is a certificate first, and one in the wrong place second.
+            (Shape::Pem, _) if is_swapped => Kind::Swapped,
+            (Shape::Pem, _) if half == Half::Key && public.is_some() => Kind::PublicKey,
+            (Shape::Pem, Some(block)) => Kind::Holds(block.body.to_string()),
+            (shape, _) => Kind::Shape(shape.clone()),
+        };
+        Self { kind, line: None }
+    }
+
+    /// A stable name.
+    pub(super) fn code(&self) -> &'static str {
+        match &self.kind {
+            Kind::Shape(Shape::Empty) => "empty",
+            Kind::Shape(Shape::Pkcs12) => "pkcs12",
+            Kind::Shape(Shape::Utf16) => "utf-16",
+            Kind::Shape(Shape::LiteralNewlines) => "literal-newlines",
+            Kind::Shape(
+                Shape::DerCertificate { .. }
+                | Shape::DerKey { .. }
+                | Shape::DerEncryptedKey
+                | Shape::DerOther { .. },
+            ) => "der",
+            Kind::Shape(_) => "not-pem",
+            Kind::Swapped => "swapped",
+            Kind::Holds(_) | Kind::PublicKey => "wrong-contents",
+            Kind::Encrypted => "encrypted",
+            Kind::OpenSsh => "openssh-format",
+            Kind::Quirk(QuirkKind::Bom) => "byte-order-mark",
+            Kind::Quirk(_) | Kind::Damaged(_) => "damaged",
+            Kind::Truncated => "truncated",
+            Kind::Label { .. } => "mislabelled",
+            Kind::Algorithm { .. } => "unusable-algorithm",
+        }
+    }
+
+    /// The fault as a clause.
+    pub(super) fn clause(&self, usage: &Usage, half: Half) -> String {
+        let noun = match half {
+            Half::Certificate => "certificate",
+            Half::Key => "private key",
+        };
+        match &self.kind {
+            Kind::Shape(Shape::Empty) => "the file is empty".to_owned(),
+            Kind::Shape(shape) => format!("the file is {shape} where PEM is wanted"),
+            Kind::Swapped if half == Half::Key => {
+                "the file holds a certificate where the private key should be".to_owned()
+            }
+            Kind::Swapped => {
+                "the file holds a private key where the certificate should be".to_owned()
+            }
+            Kind::Holds(what) => format!("the file holds {what} and no {noun}"),
+            Kind::PublicKey => "the file holds a public key and no private key".to_owned(),
+            Kind::Encrypted if usage.program() == Program::Nginx => {
+                "the private key is encrypted and nginx is told no passphrase".to_owned()
+            }
+            Kind::Encrypted => "the private key is encrypted".to_owned(),
+            Kind::OpenSsh => "the private key is in the format of OpenSSH".to_owned(),
+            Kind::Quirk(kind) => format!("the {noun} is unreadable because of {kind}"),
+            Kind::Truncated => format!("the {noun} is cut short"),
+            Kind::Damaged(why) => format!("the {noun} is damaged ({why})"),
+            Kind::Label { right } => {
+                format!("the {noun} is labelled as something else than '{right}'")
+            }
+            Kind::Algorithm { algorithm } => format!(
+                "the {noun} is of a kind that {} cannot use ({algorithm})",
+                user_of(usage, half)
+            ),
+        }
+    }
+
+    /// What an administrator is told.
+    pub(super) fn finding(&self, usage: &Usage, half: Half) -> Finding {
+        let file = usage.path(half);
+        let message = match &self.kind {
+            // nginx starts with these, and can do nothing with them.
+            Kind::Algorithm { .. } if usage.program() == Program::Nginx => {
+                format!("{}: every TLS handshake fails", self.clause(usage, half))
+            }
+            _ => format!("{}: {}", self.clause(usage, half), usage.consequence(half)),
+        };
+        let finding = usage.describe(Finding::error(self.code(), file.as_str(), message));
+        let finding = self.place(finding, usage, half);
+        cure::cure(finding, &self.kind, usage, half).docs(docs_of(usage))
+    }
+
+    /// A block that a program skips without a word, while it finds others.
+    pub(super) fn ignored(&self, usage: &Usage) -> Finding {
+        let half = Half::Certificate;
+        let line = self.line.unwrap_or(1);
+        let message = format!(
+            "one certificate is left out, the one near line {line}: {}",
+            self.clause(usage, half)
+        );
+        let finding = Finding::warning("certificate-ignored", usage.path(half).as_str(), message);
+        let finding = self.place(usage.describe(finding), usage, half);
+        cure::cure(finding, &self.kind, usage, half).docs(docs_of(usage))
+    }
+
+    fn place(&self, finding: Finding, usage: &Usage, half: Half) -> Finding {
+        match self.line {
+            Some(line) => finding.seen("place", format!("{}:{line}", usage.path(half))),
+            None => finding,
+        }
+    }
+}
+
+/// Who cannot use it.
+fn user_of(usage: &Usage, half: Half) -> &'static str {
+    match (usage.program(), half) {
+        (Program::Nginx, _) => "TLS",
+        (Program::Tokens, Half::Key) => "GitLab",
+        _ => "the registry",
+    }
+}
+
+/// Where the documentation speaks of these files.
+pub(super) fn docs_of(usage: &Usage) -> &'static str {
+    match usage.program() {
+        Program::Nginx => docs::SSL_TROUBLE,
+        Program::Registry => docs::REGISTRY,
+        Program::Tokens => docs::REGISTRY_TROUBLE,
+    }
+}

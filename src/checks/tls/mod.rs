@@ -1,0 +1,12 @@
+//! Certificates and their keys: on disk, and as they are served.
+
+use super::Group;
+
+mod key_pair;
+
+/// Checks of certificates and keys.
+pub(super) static GROUP: Group = Group {
+    name: "tls",
+    about: "certificates and private keys, on disk and as served",
+    checks: &[&key_pair::CHECK],
+};

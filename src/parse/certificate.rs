@@ -123,7 +123,8 @@ impl From<&Fields> for Certificate {
             },
             self_issued: fields.subject.raw == fields.issuer.raw,
             self_signed: fields.subject.raw == fields.issuer.raw
-                && signature::check(&key, signing, &fields.signed, &fields.signature) == Outcome::Good,
+                && signature::check(&key, signing, &fields.signed, &fields.signature)
+                    == Outcome::Good,
             fingerprint: hex(digest(&SHA256, &fields.der).as_ref()),
             key_fingerprint: hex(key_digest.as_ref()),
             key_id: key_id(key_digest.as_ref()),

@@ -57,18 +57,40 @@ pub(super) enum Kind {
     /// Nothing was served.
     NoCertificate,
     /// A served certificate is not read: error and reason.
-    Unreadable { words: String, why: String },
+    Unreadable {
+        words: String,
+        why: String,
+    },
     /// A file of the store is refused: error and reason.
-    StoreRefused { words: String, why: String },
-    UnhandledCritical { oid: String },
-    NotYetValid { now: Timestamp, since: Timestamp },
-    Expired { now: Timestamp, until: Timestamp },
+    StoreRefused {
+        words: String,
+        why: String,
+    },
+    UnhandledCritical {
+        oid: String,
+    },
+    NotYetValid {
+        now: Timestamp,
+        since: Timestamp,
+    },
+    Expired {
+        now: Timestamp,
+        until: Timestamp,
+    },
     BadDate(Date),
     CommonNameOnly,
     /// The names that would match, and how many there are. All are addresses if one was wanted.
-    NameMismatch { wanted: String, valid: Vec<String>, count: usize, addresses: bool },
+    NameMismatch {
+        wanted: String,
+        valid: Vec<String>,
+        count: usize,
+        addresses: bool,
+    },
     /// No name is listed, and the common name is another one.
-    CommonNameMismatch { common: String, wanted: String },
+    CommonNameMismatch {
+        common: String,
+        wanted: String,
+    },
     UnknownAuthority(Option<Hint>),
     /// The leaf is self-signed and not in the store.
     SelfSigned,
@@ -76,8 +98,6 @@ pub(super) enum Kind {
     SelfSignedAtTop,
     /// A store certificate's own issuer is not in the store.
     IncompleteStore,
-    /// A single certificate whose signature nobody vouches for.
-    UnverifiableLeaf,
     Rejected,
     ChainTooLong,
     BudgetSpent,
@@ -86,12 +106,18 @@ pub(super) enum Kind {
     SigningNotAllowed,
     PathTooLong,
     IncompatiblePurpose,
-    InvalidPolicies { chains: usize, others: usize },
+    InvalidPolicies {
+        chains: usize,
+        others: usize,
+    },
     NotAuthorizedForName(Constraint),
     InsecureAlgorithm(String),
     UnsupportedAlgorithm,
     /// Go compares algorithm and key: the algorithm's kind and the key's type.
-    AlgorithmMismatch { wanted: &'static str, key: &'static str },
+    AlgorithmMismatch {
+        wanted: &'static str,
+        key: &'static str,
+    },
     /// The signature was not made with the issuer's key: Go's words for it.
     WrongSignature(&'static str),
     InsecureKeySize(u32),
@@ -137,10 +163,9 @@ impl Kind {
             Self::BadDate(_) => "malformed-date",
             Self::CommonNameOnly => "common-name-only",
             Self::NameMismatch { .. } | Self::CommonNameMismatch { .. } => "name-mismatch",
-            Self::UnknownAuthority(_)
-            | Self::SelfSigned
-            | Self::SelfSignedAtTop
-            | Self::UnverifiableLeaf => "unknown-authority",
+            Self::UnknownAuthority(_) | Self::SelfSigned | Self::SelfSignedAtTop => {
+                "unknown-authority"
+            }
             Self::IncompleteStore => "incomplete-store",
             Self::Rejected => "rejected-by-store",
             Self::ChainTooLong => "chain-too-long",
@@ -200,15 +225,13 @@ impl Kind {
             Self::IncompleteStore => {
                 "is in the store, but its issuer is not, and a path has to end in a root".to_owned()
             }
-            Self::UnverifiableLeaf => "has no issuer to verify it".to_owned(),
             Self::Rejected => "is marked in the store as not trusted for servers".to_owned(),
             Self::ChainTooLong => "is the last that may be in so long a chain".to_owned(),
-            Self::BudgetSpent => {
-                "has more candidates for issuers than the client tries".to_owned()
-            }
+            Self::BudgetSpent => "has more candidates for issuers than the client tries".to_owned(),
             Self::NotAuthority => "is not a CA".to_owned(),
             Self::MayNotSign => {
-                "may not sign certificates: it is no CA, or its key usage leaves that out".to_owned()
+                "may not sign certificates: it is no CA, or its key usage leaves that out"
+                    .to_owned()
             }
             Self::SigningNotAllowed => "has a key usage without certificate signing".to_owned(),
             Self::PathTooLong => "allows fewer CAs below itself than there are".to_owned(),
@@ -260,7 +283,9 @@ impl Kind {
             Self::Unreadable { words, .. } | Self::StoreRefused { words, .. } => words.clone(),
             Self::NoCertificate => "tls: received empty certificates message".to_owned(),
             Self::UnsupportedKey(kind) => {
-                format!("tls: server's certificate contains an unsupported type of public key: {kind}")
+                format!(
+                    "tls: server's certificate contains an unsupported type of public key: {kind}"
+                )
             }
             Self::NameMismatch { .. } => format!("x509: {}", self.go_mismatch()),
             Self::WrongSignature(words) => (*words).to_owned(),
@@ -291,9 +316,9 @@ impl Kind {
             ([], 0, true) => format!(
                 "cannot validate certificate for {wanted} because it doesn't contain any IP SANs"
             ),
-            ([], 0, false) => format!(
-                "certificate is not valid for any names, but wanted to match {wanted}"
-            ),
+            ([], 0, false) => {
+                format!("certificate is not valid for any names, but wanted to match {wanted}")
+            }
             ([], count, true) => {
                 format!("certificate is valid for {count} IP SANs, but none matched {wanted}")
             }
@@ -367,19 +392,16 @@ impl Kind {
             Self::NoCertificate => (0, "unexpected message"),
             Self::IncompleteStore => (2, "unable to get issuer certificate"),
             Self::UndecodableKey => (6, "unable to decode issuer public key"),
-            Self::WrongSignature(_) | Self::UnsupportedAlgorithm | Self::AlgorithmMismatch { .. } => {
-                (7, "certificate signature failure")
-            }
+            Self::WrongSignature(_)
+            | Self::UnsupportedAlgorithm
+            | Self::AlgorithmMismatch { .. } => (7, "certificate signature failure"),
             Self::NotYetValid { .. } => (9, "certificate is not yet valid"),
             Self::Expired { .. } => (10, "certificate has expired"),
-            Self::BadDate(Date::NotBefore) => {
-                (13, "format error in certificate's notBefore field")
-            }
+            Self::BadDate(Date::NotBefore) => (13, "format error in certificate's notBefore field"),
             Self::BadDate(Date::NotAfter) => (14, "format error in certificate's notAfter field"),
             Self::SelfSigned => (18, "self-signed certificate"),
             Self::SelfSignedAtTop => (19, "self-signed certificate in certificate chain"),
             Self::UnknownAuthority(_) => (20, "unable to get local issuer certificate"),
-            Self::UnverifiableLeaf => (21, "unable to verify the first certificate"),
             Self::ChainTooLong | Self::BudgetSpent => (22, "certificate chain too long"),
             Self::PathTooLong => (25, "path length constraint exceeded"),
             Self::IncompatiblePurpose => (26, "unsuitable certificate purpose"),
@@ -396,9 +418,7 @@ impl Kind {
                 (68, "CA signature digest algorithm too weak")
             }
             Self::NotAuthority | Self::MayNotSign => (79, "invalid CA certificate"),
-            Self::ExplicitCurve => {
-                (94, "Certificate public key has explicit ECC parameters")
-            }
+            Self::ExplicitCurve => (94, "Certificate public key has explicit ECC parameters"),
             Self::InvalidPolicies { .. } => (43, "no explicit policy"),
             Self::UnsupportedKey(_) => (1, "unspecified certificate verification error"),
         }

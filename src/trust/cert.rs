@@ -210,9 +210,8 @@ impl Cert {
 
     /// The certificate for people: its common name, else its organization, else its serial.
     pub(super) fn label(&self) -> String {
-        let organization = || {
-            self.fields.subject.all(ORGANIZATION).next().and_then(Attribute::text)
-        };
+        let organization =
+            || self.fields.subject.all(ORGANIZATION).next().and_then(Attribute::text);
         self.fields
             .subject
             .common_name()

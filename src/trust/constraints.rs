@@ -8,9 +8,7 @@ use super::cert::Cert;
 use super::go_url;
 use super::words::{go_address, go_ip, quote};
 use crate::parse::certificate::der;
-use crate::parse::certificate::extensions::{
-    GeneralName, NameConstraints, Subtree, general,
-};
+use crate::parse::certificate::extensions::{GeneralName, NameConstraints, Subtree, general};
 use crate::parse::certificate::name::{Attribute, COMMON_NAME, EMAIL_ADDRESS, Name};
 
 /// Whether Go takes a name for a domain (`domainNameValid`). Constraints may start with a dot.
@@ -260,7 +258,9 @@ impl Networks {
         let exact = same.get(above).filter(|network| network.0 == address);
         let network = match exact {
             Some(network) => network,
-            None => same.get(above.saturating_sub(1)).filter(|network| contains(network, address))?,
+            None => {
+                same.get(above.saturating_sub(1)).filter(|network| contains(network, address))?
+            }
         };
         let prefix: u32 = network.1.iter().map(|byte| byte.count_ones()).sum();
         let base: Vec<u8> = network.0.iter().zip(&network.1).map(|(a, m)| a & m).collect();
@@ -293,11 +293,14 @@ impl Domains {
             exact.entry(domain.to_ascii_lowercase()).or_insert(domain);
         }
         let everything = exact.contains_key("");
-        let kept = |domain: &&String| broadest(&exact, domain).is_some_and(|(key, _)| key == **domain);
+        let kept =
+            |domain: &&String| broadest(&exact, domain).is_some_and(|(key, _)| key == **domain);
         let parents = exact
             .keys()
             .filter(kept)
-            .filter_map(|domain| Some((domain.get(domain.find('.')?..)?.to_owned(), domain.clone())))
+            .filter_map(|domain| {
+                Some((domain.get(domain.find('.')?..)?.to_owned(), domain.clone()))
+            })
             .collect();
         Self { exact, parents, everything }
     }
@@ -399,8 +402,7 @@ fn openssl_check(cert: &Cert, constraints: &NameConstraints) -> Result<(), Const
         return Err(Constraint::TooMany);
     }
     if !subject.relative.is_empty() {
-        let directory =
-            GeneralName { tag: general::DIRECTORY, value: subject.raw.clone() };
+        let directory = GeneralName { tag: general::DIRECTORY, value: subject.raw.clone() };
         openssl_match(&directory, constraints)?;
         for attribute in subject.all(EMAIL_ADDRESS) {
             if attribute.tag != der::IA5_STRING {
@@ -456,7 +458,8 @@ fn like_a_host(name: &[u8]) -> bool {
 fn openssl_match(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Constraint> {
     let same = |subtree: &&Subtree| {
         subtree.base.tag == name.tag
-            && (name.tag != general::OTHER || other_kind(&name.value) == other_kind(&subtree.base.value))
+            && (name.tag != general::OTHER
+                || other_kind(&name.value) == other_kind(&subtree.base.value))
     };
     let (mut asked, mut permitted) = (false, false);
     for subtree in constraints.permitted.iter().filter(same) {

@@ -41,7 +41,8 @@ fn parse(uri: &str) -> Result<String, String> {
             return Err("first path segment in URL cannot contain colon".to_owned());
         }
     }
-    let Some(authority) = rest.strip_prefix("//").filter(|_| scheme.is_some() || !rest.starts_with("///"))
+    let Some(authority) =
+        rest.strip_prefix("//").filter(|_| scheme.is_some() || !rest.starts_with("///"))
     else {
         escapes(rest)?;
         return Ok(String::new());
@@ -99,7 +100,9 @@ fn check_host(host: &str) -> Result<(), String> {
         check_port(host.get(colon..).unwrap_or_default())?;
     }
     match host.chars().find(|&letter| !host_letter(letter)) {
-        Some(letter) => Err(format!("invalid character {} in host name", quote(&letter.to_string()))),
+        Some(letter) => {
+            Err(format!("invalid character {} in host name", quote(&letter.to_string())))
+        }
         None => Ok(()),
     }
 }
@@ -111,7 +114,9 @@ fn check_port(port: &str) -> Result<(), String> {
 }
 
 fn host_letter(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(letter) || !letter.is_ascii()
+    letter.is_ascii_alphanumeric()
+        || "-_.~!$&'()*+,;=:[]<>\"%".contains(letter)
+        || !letter.is_ascii()
 }
 
 fn escapes(path: &str) -> Result<(), String> {
@@ -135,11 +140,7 @@ mod tests {
     fn faults_are_in_the_words_of_go() {
         assert_eq!(fault("https://host/path?q#f"), None);
         assert_eq!(fault("urn:a:b"), None);
-        assert_eq!(
-            fault("a.b:c").as_deref(),
-            None,
-            "a dot may be part of a scheme"
-        );
+        assert_eq!(fault("a.b:c").as_deref(), None, "a dot may be part of a scheme");
         assert_eq!(
             fault("1.2:80").as_deref(),
             Some("parse \"1.2:80\": first path segment in URL cannot contain colon")

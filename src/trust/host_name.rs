@@ -72,9 +72,11 @@ fn go_match(pattern: &str, host: &[&str]) -> bool {
     let parts: Vec<&str> = pattern.split('.').collect();
     !pattern.is_empty()
         && parts.len() == host.len()
-        && parts.iter().zip(host).enumerate().all(|(index, (part, label))| {
-            (index == 0 && *part == "*") || part == label
-        })
+        && parts
+            .iter()
+            .zip(host)
+            .enumerate()
+            .all(|(index, (part, label))| (index == 0 && *part == "*") || part == label)
 }
 
 /// Go names every name that would have matched, up to a hundred.
@@ -179,8 +181,8 @@ fn openssl_wildcard(prefix: &[u8], suffix: &[u8], host: &[u8]) -> bool {
 pub(super) fn curl(leaf: &Cert, name: &str) -> Result<(), Kind> {
     let host = bare(name);
     let ip = go_ip(host);
-    let listed = leaf.names_of(general::DNS).next().is_some()
-        || leaf.names_of(general::IP).next().is_some();
+    let listed =
+        leaf.names_of(general::DNS).next().is_some() || leaf.names_of(general::IP).next().is_some();
     let common = || leaf.fields.subject.common_name();
     let matched = match ip {
         _ if !listed => common().is_some_and(|name| curl_match(name.as_bytes(), host)),
@@ -191,9 +193,7 @@ pub(super) fn curl(leaf: &Cert, name: &str) -> Result<(), Kind> {
         return Ok(());
     }
     Err(match common() {
-        Some(common) if !listed => {
-            Kind::CommonNameMismatch { common, wanted: host.to_owned() }
-        }
+        Some(common) if !listed => Kind::CommonNameMismatch { common, wanted: host.to_owned() },
         _ => mismatch(leaf, host),
     })
 }
@@ -223,10 +223,10 @@ fn curl_match(pattern: &[u8], host: &str) -> bool {
 pub(super) fn ruby(leaf: &Cert, name: &str) -> Result<(), Kind> {
     let host = bare(name);
     let dns = leaf.names_of(general::DNS).any(|pattern| ruby_match(host, pattern));
-    let ip = go_ip(host)
-        .is_some_and(|ip| leaf.names_of(general::IP).any(|listed| listed == bytes(ip)));
-    let listed = leaf.names_of(general::DNS).next().is_some()
-        || leaf.names_of(general::IP).next().is_some();
+    let ip =
+        go_ip(host).is_some_and(|ip| leaf.names_of(general::IP).any(|listed| listed == bytes(ip)));
+    let listed =
+        leaf.names_of(general::DNS).next().is_some() || leaf.names_of(general::IP).next().is_some();
     let mut common = leaf.fields.subject.all(COMMON_NAME);
     if dns || ip || (!listed && common.any(|name| ruby_match(host, &name.value))) {
         return Ok(());
@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn stars_as_openssl_takes_them() {
-        let matches = |pattern: &str, host: &str| openssl_match(pattern.as_bytes(), host.as_bytes());
+        let matches =
+            |pattern: &str, host: &str| openssl_match(pattern.as_bytes(), host.as_bytes());
         assert!(matches("*.lab.internal", "git.lab.internal"));
         assert!(!matches("*.internal", "git.internal"));
         assert!(matches("*.internal", "*.internal"));

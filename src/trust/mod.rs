@@ -217,7 +217,9 @@ impl Judgement<'_> {
         let place = file.as_deref().unwrap_or("the store");
         let why = match anchor {
             Anchor::Leaf => format!("the served certificate itself is in {place}"),
-            Anchor::Root => format!("the path ends in the root {}, which is in {place}", top.label()),
+            Anchor::Root => {
+                format!("the path ends in the root {}, which is in {place}", top.label())
+            }
             Anchor::Intermediate => {
                 format!("the path ends in the intermediate {}, which is in {place}", top.label())
             }

@@ -13,8 +13,8 @@ use crate::parse::certificate::fields::{Fields, Time};
 use crate::parse::certificate::key::{Key, bit_length};
 use crate::parse::certificate::name::{Attribute, Name, decode};
 use crate::parse::certificate::signature;
-use crate::trust::{constraints, go_url};
 use crate::trust::words::{go_ip, quote};
+use crate::trust::{constraints, go_url};
 
 /// How OpenSSL takes an oddity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,7 +270,9 @@ fn extension(fields: &Fields, index: usize) -> Vec<Oddity> {
             Some(names) => alternative_names(&names),
         },
         oid::NAME_CONSTRAINTS => name_constraints(value, lengths),
-        oid::CRL_DISTRIBUTION_POINTS if extensions::distribution_points(value, lengths).is_none() => {
+        oid::CRL_DISTRIBUTION_POINTS
+            if extensions::distribution_points(value, lengths).is_none() =>
+        {
             malformed("invalid CRL distribution point")
         }
         oid::AUTHORITY_KEY_ID if extension.critical => {
@@ -353,9 +355,10 @@ fn alternative_name(name: &GeneralName) -> Option<Oddity> {
         general::URI if !name.value.is_ascii() => {
             ("a URI is not ASCII", "SAN uniformResourceIdentifier is malformed".to_owned())
         }
-        general::URI => {
-            ("a URI cannot be parsed", format!("cannot parse URI {}: {}", quote(&text), go_url::fault(&text)?))
-        }
+        general::URI => (
+            "a URI cannot be parsed",
+            format!("cannot parse URI {}: {}", quote(&text), go_url::fault(&text)?),
+        ),
         general::IP if !matches!(name.value.len(), 4 | 16) => (
             "an IP address has the wrong length",
             format!("cannot parse IP address of length {}", name.value.len()),
@@ -398,7 +401,12 @@ fn name_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
 fn constraint(base: &GeneralName) -> Option<String> {
     let text = String::from_utf8_lossy(&base.value);
     let ascii = base.value.is_ascii();
-    let not_ascii = || Some(format!("invalid constraint value: x509: {} cannot be encoded as an IA5String", quote(&text)));
+    let not_ascii = || {
+        Some(format!(
+            "invalid constraint value: x509: {} cannot be encoded as an IA5String",
+            quote(&text)
+        ))
+    };
     match base.tag {
         general::DNS | general::URI | general::EMAIL if !ascii => not_ascii(),
         general::DNS if !constraints::domain_valid(&text, true) => {
@@ -432,6 +440,7 @@ fn ip_constraint(value: &[u8]) -> Option<String> {
     let leading = mask.iter().fold((0u32, true), |(sum, open), byte| {
         if open { (sum + byte.leading_ones(), *byte == 0xff) } else { (sum, false) }
     });
-    (leading.0 != ones)
-        .then(|| format!("IP constraint contained invalid mask {}", crate::parse::certificate::hex(mask)))
+    (leading.0 != ones).then(|| {
+        format!("IP constraint contained invalid mask {}", crate::parse::certificate::hex(mask))
+    })
 }

@@ -163,14 +163,12 @@ fn unknown_authority(tip: &Cert, depth: usize, hint: Option<DeadEnd>) -> DeadEnd
 fn go_name(cert: &Cert) -> String {
     let subject = &cert.fields.subject;
     let organization = || subject.all(ORGANIZATION).next().and_then(Attribute::text);
-    subject
-        .common_name()
-        .filter(|name| !name.is_empty())
-        .or_else(organization)
-        .unwrap_or_else(|| {
+    subject.common_name().filter(|name| !name.is_empty()).or_else(organization).unwrap_or_else(
+        || {
             let serial = num_bigint::BigUint::from_bytes_be(&cert.fields.serial);
             format!("serial:{serial}")
-        })
+        },
+    )
 }
 
 /// Candidates whose key identifier is the one asked for come first, then those where one side

@@ -77,7 +77,8 @@ fn line(text: &[u8]) -> (&[u8], usize) {
         }
         None => (text, text.len()),
     };
-    let kept = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
+    let kept =
+        line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
     (line.get(..kept).unwrap_or_default(), length)
 }
 

@@ -105,10 +105,9 @@ impl Graph {
         }
         if any_counts && asserted.iter().any(|policy| policy == ANY) {
             for (expected, from) in parents {
-                level.entry(expected.clone()).or_insert_with(|| Node {
-                    expected: vec![expected.clone()],
-                    parents: from,
-                });
+                level
+                    .entry(expected.clone())
+                    .or_insert_with(|| Node { expected: vec![expected.clone()], parents: from });
             }
         }
         self.0.push(level);

@@ -1,10 +1,10 @@
 //! The clients, each a value: which library reads for it, how it looks for a path, which rules it
 //! applies in which order, and in what words it refuses.
 
+use super::Client;
 use super::breach::{Breach, Kind};
 use super::host_name;
 use super::rules::Rule;
-use super::Client;
 
 /// Who reads files and certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +87,8 @@ static GO: Profile = Profile {
 };
 
 const LEAF_KEY: Step = Step::Leaf(&[Rule::KeyStrength]);
-const EXTENSIONS: Step = Step::Up(&[
-    Rule::Critical,
-    Rule::Authority,
-    Rule::NamedCurve,
-    Rule::Purpose,
-    Rule::PathLength,
-]);
+const EXTENSIONS: Step =
+    Step::Up(&[Rule::Critical, Rule::Authority, Rule::NamedCurve, Rule::Purpose, Rule::PathLength]);
 const STRENGTH: Step = Step::Up(&[Rule::AuthorityKeyStrength, Rule::SignatureStrength]);
 const SIGNATURES: Step = Step::Down(&[Rule::MaySign, Rule::Signature, Rule::Dates]);
 const NAME: Step = Step::Leaf(&[Rule::HostName]);
@@ -174,7 +169,9 @@ fn ruby_words(breach: &Breach) -> String {
             format!("SSL_CTX_load_verify_locations: {words}")
         }
         // Ruby has one error for a name that does not match, be it an address.
-        (Kind::NameMismatch { .. }, _) => ruby_error("certificate verify failed (hostname mismatch)"),
+        (Kind::NameMismatch { .. }, _) => {
+            ruby_error("certificate verify failed (hostname mismatch)")
+        }
         (_, (0, words)) => ruby_error(words),
         (_, (_, words)) => ruby_error(&format!("certificate verify failed ({words})")),
     }

@@ -86,9 +86,7 @@ impl Rule {
         let result = match self {
             Self::Critical => critical(cert),
             Self::Dates => scene.dates(),
-            Self::HostName => {
-                (circumstances.profile.host_name)(cert, circumstances.name).err()
-            }
+            Self::HostName => (circumstances.profile.host_name)(cert, circumstances.name).err(),
             Self::MaySign => scene.may_sign(),
             Self::SoundAlgorithm => scene.sound_algorithm(),
             Self::Signature => return scene.signature(),
@@ -101,9 +99,8 @@ impl Rule {
                 (depth > 0 && weak_key(&cert.key)).then_some(Kind::WeakAuthorityKey)
             }
             Self::SignatureStrength => scene.signature_strength(),
-            Self::Policies => {
-                (!policies::valid(&path.certs)).then_some(Kind::InvalidPolicies { chains: 1, others: 0 })
-            }
+            Self::Policies => (!policies::valid(&path.certs))
+                .then_some(Kind::InvalidPolicies { chains: 1, others: 0 }),
             Self::NameConstraints => return scene.name_constraints(),
             Self::UsableKey => unusable_key(&cert.key).map(Kind::UnsupportedKey),
         };
@@ -148,10 +145,9 @@ impl Scene<'_> {
         let (early, late) = match self.library() {
             Library::Go => (now < since, now > until),
             // Its clock has whole seconds, and the last of them counts as over.
-            Library::OpenSsl => (
-                now.as_second() < since.as_second(),
-                now.as_second() >= until.as_second(),
-            ),
+            Library::OpenSsl => {
+                (now.as_second() < since.as_second(), now.as_second() >= until.as_second())
+            }
         };
         if early {
             Some(Kind::NotYetValid { now, since })
@@ -188,8 +184,11 @@ impl Scene<'_> {
     fn sound_algorithm(&self) -> Option<Kind> {
         let signing = self.child()?.signing;
         let wanted = match signing {
-            Signing::Rsa(Digest::Sha224) | Signing::Ecdsa(Digest::Sha224)
-            | Signing::Dsa(Digest::Sha224) | Signing::Ed448 | Signing::Unknown => {
+            Signing::Rsa(Digest::Sha224)
+            | Signing::Ecdsa(Digest::Sha224)
+            | Signing::Dsa(Digest::Sha224)
+            | Signing::Ed448
+            | Signing::Unknown => {
                 return Some(Kind::UnsupportedAlgorithm);
             }
             Signing::Pss { digest, mask, salt } => {
@@ -312,8 +311,7 @@ impl Scene<'_> {
                 Authority::Stated | Authority::Tolerated => true,
             };
         }
-        const TLS: u16 =
-            usage::DIGITAL_SIGNATURE | usage::KEY_ENCIPHERMENT | usage::KEY_AGREEMENT;
+        const TLS: u16 = usage::DIGITAL_SIGNATURE | usage::KEY_ENCIPHERMENT | usage::KEY_AGREEMENT;
         cert.netscape.is_none_or(|bits| bits & NETSCAPE_SSL_SERVER != 0)
             && cert.usage.is_none_or(|bits| bits & TLS != 0)
     }
@@ -413,7 +411,9 @@ fn weak_key(key: &Key) -> bool {
             key.bits() < LEAST_RSA_BITS || crate::parse::certificate::key::bit_length(q) < 224
         }
         Key::Malformed | Key::Unknown | Key::UnknownCurve => true,
-        Key::Ec { .. } | Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => false,
+        Key::Ec { .. } | Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => {
+            false
+        }
     }
 }
 

@@ -226,14 +226,16 @@ fn read_openssl(bytes: &[u8]) -> StoreFile {
             }
             Ok(None) => notes.extend(label_note(&block.label)),
             Err(why) => {
-                let text = format!("has a block that cannot be read ({why}), so OpenSSL refuses all of it");
+                let text = format!(
+                    "has a block that cannot be read ({why}), so OpenSSL refuses all of it"
+                );
                 notes.insert(Note { code: "unreadable-certificate", text });
                 break Some("ASN1 lib".to_owned());
             }
         }
     };
-    file.refusal = refusal
-        .or_else(|| file.read.is_empty().then(|| "no certificate or crl found".to_owned()));
+    file.refusal =
+        refusal.or_else(|| file.read.is_empty().then(|| "no certificate or crl found".to_owned()));
     if file.refusal.is_some() {
         file.certificates.clear();
         file.read.clear();
@@ -313,7 +315,10 @@ fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
         return vec![note("empty", "is empty")];
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return vec![note("utf-16", "is UTF-16 text, as some editors on Windows write it; no client reads that")];
+        return vec![note(
+            "utf-16",
+            "is UTF-16 text, as some editors on Windows write it; no client reads that",
+        )];
     }
     let mut notes = Vec::new();
     let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
@@ -331,9 +336,14 @@ fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
             format!("starts with a byte order mark, so {unseen} its first certificate"),
         ));
     }
-    let indented = |line: &&[u8]| matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii_start().starts_with(BEGIN);
+    let indented = |line: &&[u8]| {
+        matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii_start().starts_with(BEGIN)
+    };
     if lines.iter().any(|line| indented(&line)) {
-        notes.push(say("indented", format!("has indented PEM lines, as if pasted from YAML, so {unseen} them")));
+        notes.push(say(
+            "indented",
+            format!("has indented PEM lines, as if pasted from YAML, so {unseen} them"),
+        ));
     }
     if has_glued(&lines) {
         notes.push(say(
@@ -360,7 +370,10 @@ fn no_pem(bytes: &[u8]) -> Note {
     let head: Vec<u8> = start.iter().take(512).map(u8::to_ascii_lowercase).collect();
     let is = |text: &[u8]| pem::find(&head, text).is_some();
     if bytes.first() == Some(&der::SEQUENCE) && Cert::read(bytes, Library::OpenSsl).is_ok() {
-        return note("der", "is a certificate in DER, not in PEM, which no client reads as a store");
+        return note(
+            "der",
+            "is a certificate in DER, not in PEM, which no client reads as a store",
+        );
     }
     if bytes.first() == Some(&der::SEQUENCE) {
         return note("binary", "is binary (PKCS#12, PKCS#7 or the like), not PEM");

@@ -152,8 +152,7 @@ pub(crate) fn small_integer(body: &[u8]) -> Option<u64> {
         return None;
     }
     let digits = body.strip_prefix(&[0]).unwrap_or(body);
-    (digits.len() <= 8)
-        .then(|| digits.iter().fold(0u64, |sum, &digit| sum << 8 | u64::from(digit)))
+    (digits.len() <= 8).then(|| digits.iter().fold(0u64, |sum, &digit| sum << 8 | u64::from(digit)))
 }
 
 /// The body of a BOOLEAN; DER knows two values only.
@@ -217,7 +216,10 @@ mod tests {
     #[test]
     fn object_identifiers_read_as_usual() {
         assert_eq!(dotted(&[0x55, 0x1d, 0x11]), "2.5.29.17");
-        assert_eq!(dotted(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b]), "1.2.840.113549.1.1.11");
+        assert_eq!(
+            dotted(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b]),
+            "1.2.840.113549.1.1.11"
+        );
         assert_eq!(dotted(&[]), "");
     }
 

@@ -15,10 +15,19 @@ const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
 /// A public key, decoded as far as anybody here needs it. Numbers are big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
     /// An RSA key that is for PSS signatures only.
-    RsaPss { modulus: Vec<u8>, exponent: Vec<u8> },
-    Ec { curve: &'static Curve, point: Vec<u8> },
+    RsaPss {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    Ec {
+        curve: &'static Curve,
+        point: Vec<u8>,
+    },
     /// A curve given by its numbers instead of its name.
     ExplicitEc,
     /// A curve with a name that is not among those known here.
@@ -26,7 +35,12 @@ pub(crate) enum Key {
     Ed25519(Vec<u8>),
     Ed448(Vec<u8>),
     X25519(Vec<u8>),
-    Dsa { p: Vec<u8>, q: Vec<u8>, g: Vec<u8>, y: Vec<u8> },
+    Dsa {
+        p: Vec<u8>,
+        q: Vec<u8>,
+        g: Vec<u8>,
+        y: Vec<u8>,
+    },
     /// A known algorithm whose key cannot be read.
     Malformed,
     /// An algorithm not known here.
@@ -125,8 +139,7 @@ fn dsa(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Option<Key> {
     let mut outer = Reader::new(&algorithm.parameters, lengths);
     let parameters = outer.expect(der::SEQUENCE)?;
     let mut parameters = outer.inside(parameters);
-    let (p, q, g) =
-        (number(&mut parameters)?, number(&mut parameters)?, number(&mut parameters)?);
+    let (p, q, g) = (number(&mut parameters)?, number(&mut parameters)?, number(&mut parameters)?);
     Some(Key::Dsa { p, q, g, y })
 }
 

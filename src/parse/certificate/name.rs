@@ -176,8 +176,7 @@ mod tests {
     use super::*;
 
     fn name(tag: u8, value: &[u8]) -> Name {
-        let attribute =
-            Attribute { oid: COMMON_NAME.to_vec(), tag, value: value.to_vec() };
+        let attribute = Attribute { oid: COMMON_NAME.to_vec(), tag, value: value.to_vec() };
         Name { raw: Vec::new(), relative: vec![vec![attribute]] }
     }
 

@@ -148,9 +148,7 @@ fn slow_pkcs1(
 /// What stands before the digest's value in a DigestInfo.
 fn digest_info(digest: Digest) -> Option<&'static [u8]> {
     const fn sha2(which: u8, total: u8, length: u8) -> [u8; 19] {
-        [
-            0x30, total, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which, 5, 0, 4, length,
-        ]
+        [0x30, total, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which, 5, 0, 4, length]
     }
     const SHA224: [u8; 19] = sha2(4, 45, 28);
     const SHA256: [u8; 19] = sha2(1, 49, 32);
@@ -367,8 +365,7 @@ impl Field {
         if right.z == BigUint::ZERO {
             return left.clone();
         }
-        let (left_z2, right_z2) =
-            (self.times(&left.z, &left.z), self.times(&right.z, &right.z));
+        let (left_z2, right_z2) = (self.times(&left.z, &left.z), self.times(&right.z, &right.z));
         let u = self.times(&left.x, &right_z2);
         let s = self.times(&(&left.y * &right.z), &right_z2);
         let h = self.minus(&self.times(&right.x, &left_z2), &u);

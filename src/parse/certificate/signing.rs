@@ -59,7 +59,11 @@ impl Digest {
 pub(crate) enum Signing {
     Rsa(Digest),
     /// RSA-PSS with MGF1: the digest, that of MGF1, and the salt's length in bytes.
-    Pss { digest: Digest, mask: Digest, salt: usize },
+    Pss {
+        digest: Digest,
+        mask: Digest,
+        salt: usize,
+    },
     Ecdsa(Digest),
     Dsa(Digest),
     Ed25519,

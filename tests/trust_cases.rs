@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use gldoctor::trust::{Client, Store, judge};
 use serde::Deserialize;
 
+#[path = "trust/base64.rs"]
+mod base64;
+use base64::decode;
+
 #[derive(Deserialize)]
 struct Case {
     id: String,
@@ -36,22 +40,6 @@ const GO: &[(&str, &str)] = &[
     ("GP", "tls: failed to parse certificate from server: "),
     ("no", ""),
 ];
-
-fn decode(text: &str) -> Vec<u8> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bits = 0u32;
-    let mut count = 0;
-    let mut bytes = Vec::new();
-    for letter in text.chars().filter(|&letter| letter != '=') {
-        bits = bits << 6 | u32::try_from(ALPHABET.find(letter).expect("base 64")).unwrap();
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
-        }
-    }
-    bytes
-}
 
 /// Whether an error is what the code stands for.
 fn says(client: Client, error: &str, code: &str) -> bool {
@@ -104,4 +92,9 @@ fn check(json: &str) {
 #[test]
 fn what_sites_have_is_judged_as_clients_judge_it() {
     check(include_str!("../fixtures/trust_cases/tls_trust.json"));
+}
+
+#[test]
+fn finer_rules_are_kept_as_clients_keep_them() {
+    check(include_str!("../fixtures/trust_cases/tls_clients.json"));
 }

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use gldoctor::trust::{Client, Store, judge, store};
 use serde::Deserialize;
 
+#[path = "trust/base64.rs"]
+mod base64;
+use base64::decode;
+
 #[derive(Deserialize)]
 struct Case {
     id: String,
@@ -54,22 +58,6 @@ fn der(pem: &str) -> Vec<u8> {
     let lines = pem.lines().filter(|line| !line.starts_with("-----"));
     let text: String = lines.collect();
     decode(&text)
-}
-
-fn decode(text: &str) -> Vec<u8> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bits = 0u32;
-    let mut count = 0;
-    let mut bytes = Vec::new();
-    for letter in text.chars().filter(|&letter| letter != '=') {
-        bits = bits << 6 | u32::try_from(ALPHABET.find(letter).expect("base 64")).unwrap();
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).unwrap());
-        }
-    }
-    bytes
 }
 
 /// Everything that disagrees, and what was compared.

@@ -1,8 +1,10 @@
 //! What can be wrong, and how Go and OpenSSL say it.
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 
 use super::words::quote;
+use crate::parse::certificate::fields::Moment;
 
 /// One thing that a client holds against a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,11 +73,11 @@ pub(super) enum Kind {
     },
     NotYetValid {
         now: Timestamp,
-        since: Timestamp,
+        since: Moment,
     },
     Expired {
         now: Timestamp,
-        until: Timestamp,
+        until: Moment,
     },
     BadDate(Date),
     CommonNameOnly,
@@ -194,9 +196,11 @@ impl Kind {
                 format!("has the critical extension {oid}, which the client does not handle")
             }
             Self::NotYetValid { now, since } => {
-                format!("is valid from {since} on, and it is {now}")
+                format!("is valid from {} on, and it is {now}", since.instant)
             }
-            Self::Expired { now, until } => format!("expired on {until}, and it is {now}"),
+            Self::Expired { now, until } => {
+                format!("expired on {}, and it is {now}", until.instant)
+            }
             Self::BadDate(Date::NotBefore) => "has a malformed notBefore".to_owned(),
             Self::BadDate(Date::NotAfter) => "has a malformed notAfter".to_owned(),
             Self::CommonNameOnly => {
@@ -337,13 +341,13 @@ impl Kind {
             Self::UnhandledCritical { .. } => "unhandled critical extension".to_owned(),
             Self::NotYetValid { now, since } => format!(
                 "certificate has expired or is not yet valid: current time {} is before {}",
-                seconds(*now),
-                seconds(*since)
+                utc(*now),
+                written(*since)
             ),
             Self::Expired { now, until } => format!(
                 "certificate has expired or is not yet valid: current time {} is after {}",
-                seconds(*now),
-                seconds(*until)
+                utc(*now),
+                written(*until)
             ),
             Self::CommonNameOnly => {
                 "certificate relies on legacy Common Name field, use SANs instead".to_owned()
@@ -409,8 +413,9 @@ impl Kind {
             Self::SigningNotAllowed => (32, "key usage does not include certificate signing"),
             Self::UnhandledCritical { .. } => (34, "unhandled critical extension"),
             Self::NotAuthorizedForName(constraint) => constraint.openssl(),
-            Self::CommonNameOnly | Self::CommonNameMismatch { .. } => (62, "hostname mismatch"),
-            Self::NameMismatch { addresses: false, .. } => (62, "hostname mismatch"),
+            Self::CommonNameOnly
+            | Self::CommonNameMismatch { .. }
+            | Self::NameMismatch { addresses: false, .. } => (62, "hostname mismatch"),
             Self::NameMismatch { addresses: true, .. } => (64, "IP address mismatch"),
             Self::WeakLeafKey | Self::InsecureKeySize(_) => (66, "EE certificate key too weak"),
             Self::WeakAuthorityKey => (67, "CA certificate key too weak"),
@@ -426,8 +431,17 @@ impl Kind {
 }
 
 /// Go prints whole seconds, whatever the clock says.
-fn seconds(moment: Timestamp) -> String {
+fn utc(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A date of a certificate in the time zone that it is written in.
+fn written(moment: Moment) -> String {
+    if moment.offset == Offset::UTC {
+        return utc(moment.instant);
+    }
+    let zoned = moment.instant.to_zoned(moment.offset.to_time_zone());
+    zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 impl Constraint {

@@ -90,7 +90,7 @@ const LEAF_KEY: Step = Step::Leaf(&[Rule::KeyStrength]);
 const EXTENSIONS: Step =
     Step::Up(&[Rule::Critical, Rule::Authority, Rule::NamedCurve, Rule::Purpose, Rule::PathLength]);
 const STRENGTH: Step = Step::Up(&[Rule::AuthorityKeyStrength, Rule::SignatureStrength]);
-const SIGNATURES: Step = Step::Down(&[Rule::MaySign, Rule::Signature, Rule::Dates]);
+const SIGNATURES: Step = Step::Down(&[Rule::Dates, Rule::MaySign, Rule::Signature]);
 const NAME: Step = Step::Leaf(&[Rule::HostName]);
 const CONSTRAINTS: Step = Step::Whole(&[Rule::NameConstraints]);
 

@@ -143,11 +143,12 @@ impl Scene<'_> {
         let Some(since) = self.cert.not_before else { return Some(Kind::BadDate(Date::NotBefore)) };
         let Some(until) = self.cert.not_after else { return Some(Kind::BadDate(Date::NotAfter)) };
         let (early, late) = match self.library() {
-            Library::Go => (now < since, now > until),
+            Library::Go => (now < since.instant, now > until.instant),
             // Its clock has whole seconds, and the last of them counts as over.
-            Library::OpenSsl => {
-                (now.as_second() < since.as_second(), now.as_second() >= until.as_second())
-            }
+            Library::OpenSsl => (
+                now.as_second() < since.instant.as_second(),
+                now.as_second() >= until.instant.as_second(),
+            ),
         };
         if early {
             Some(Kind::NotYetValid { now, since })
@@ -411,9 +412,8 @@ fn weak_key(key: &Key) -> bool {
             key.bits() < LEAST_RSA_BITS || crate::parse::certificate::key::bit_length(q) < 224
         }
         Key::Malformed | Key::Unknown | Key::UnknownCurve => true,
-        Key::Ec { .. } | Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => {
-            false
-        }
+        Key::Ec { curve, .. } => curve.bits < 224,
+        Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => false,
     }
 }
 

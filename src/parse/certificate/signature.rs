@@ -145,7 +145,7 @@ fn slow_pkcs1(
     Some(opened(key, signature)? == expected)
 }
 
-/// What stands before the digest's value in a DigestInfo.
+/// What stands before the digest's value in a `DigestInfo`.
 fn digest_info(digest: Digest) -> Option<&'static [u8]> {
     const fn sha2(which: u8, total: u8, length: u8) -> [u8; 19] {
         [0x30, total, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which, 5, 0, 4, length]

@@ -1,5 +1,6 @@
 //! Situations with the verdicts that real clients were seen to give, one row each. The
 //! certificates come from `tests/trust/generate.py`.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "it is a test")]
 
 use std::collections::BTreeMap;
 

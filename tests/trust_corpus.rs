@@ -1,4 +1,5 @@
 //! Chains that nobody here made, with the verdicts of real clients (see the corpus's README).
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "it is a test")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,13 +45,11 @@ fn corpus() -> Option<Vec<Case>> {
         PathBuf::from,
     );
     let path = folder.join("pki/limbo.json");
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("the corpus is JSON")),
-        Err(_) => {
-            eprintln!("SKIPPED: no corpus at {} (set GLDOCTOR_CORPUS)", path.display());
-            None
-        }
-    }
+    let Ok(bytes) = std::fs::read(&path) else {
+        eprintln!("SKIPPED: no corpus at {} (set GLDOCTOR_CORPUS)", path.display());
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).expect("the corpus is JSON"))
 }
 
 /// DER of everything in a PEM text, good or bad: OpenSSL's reader is the more lenient one.
@@ -87,18 +86,18 @@ fn every_client_agrees_with_its_observed_verdicts() {
                 Client::Curl => (&case.expected_curl, &None),
                 Client::Ruby => (&case.expected_ruby, &None),
             };
-            let score = scores.entry(client).or_default();
-            score.compared += 1;
+            let entry = scores.entry(client).or_default();
+            entry.compared += 1;
             let error = verdict.error.as_deref().unwrap_or_default();
             if verdict.accepted != (expected == "SUCCESS") {
-                score.wrong.push(format!(
+                entry.wrong.push(format!(
                     "{}: {expected}, but {:?} ({})",
                     case.id, verdict.error, verdict.why
                 ));
             } else if let Some(words) = words.as_deref().filter(|words| !words.is_empty()) {
-                score.worded += 1;
+                entry.worded += 1;
                 if !error.contains(words) {
-                    score.other_words.push(format!("{}:\n   {words}\n   {error}", case.id));
+                    entry.other_words.push(format!("{}:\n   {words}\n   {error}", case.id));
                 }
             }
         }

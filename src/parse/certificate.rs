@@ -18,6 +18,7 @@ use self::signing::Signing;
 
 pub(crate) mod curves;
 pub(crate) mod der;
+pub(crate) mod elliptic;
 pub(crate) mod extensions;
 pub(crate) mod fields;
 pub(crate) mod key;

@@ -281,8 +281,8 @@ fn handled(
             | oid::NAME_CONSTRAINTS
             | oid::POLICY_MAPPINGS
             | oid::INHIBIT_ANY_POLICY,
-        ) => true,
-        (
+        )
+        | (
             Library::OpenSsl,
             oid::NETSCAPE_CERT_TYPE
             | oid::IP_ADDRESS_BLOCKS

@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 
 use crate::parse::certificate::der::{self, Lengths};
+use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
     self, GeneralName, NameConstraints, PathLength, general, oid,
 };
 use crate::parse::certificate::fields::{Extension, Fields, Time};
 use crate::parse::certificate::key::{self as public_key, Key, bit_length};
 use crate::parse::certificate::name::{Attribute, Name, decode};
-use crate::parse::certificate::signature;
 use crate::trust::words::{go_ip, quote};
 use crate::trust::{constraints, go_url};
 
@@ -183,9 +183,7 @@ fn key(fields: &Fields) -> Option<Oddity> {
         Key::Ec { curve, .. } if !curve.in_go() => {
             ("Go does not know the curve", "unsupported elliptic curve")
         }
-        Key::Ec { curve, point }
-            if point.first() != Some(&4) || !signature::on_curve(curve, &point) =>
-        {
+        Key::Ec { curve, point } if point.first() != Some(&4) || !on_curve(curve, &point) => {
             return Some(Oddity {
                 what: "the point of the key is compressed, or not on its curve".to_owned(),
                 go: Some("ecdsa: invalid uncompressed public key".to_owned()),
@@ -421,20 +419,20 @@ fn constraint(base: &GeneralName) -> Option<String> {
     };
     match base.tag {
         general::DNS | general::URI | general::EMAIL if !ascii => not_ascii(),
-        general::DNS if !constraints::domain_valid(&text, true) => {
+        general::DNS if !constraints::go::domain_valid(&text, true) => {
             Some(format!("failed to parse dnsName constraint {}", quote(&text)))
         }
         general::URI if go_ip(&text).is_some() => {
             Some(format!("failed to parse URI constraint {}: cannot be IP address", quote(&text)))
         }
-        general::URI if !constraints::domain_valid(&text, true) => {
+        general::URI if !constraints::go::domain_valid(&text, true) => {
             Some(format!("failed to parse URI constraint {}", quote(&text)))
         }
         general::EMAIL => {
             let fits = if text.contains('@') {
-                constraints::mailbox(&text).is_some()
+                constraints::go::mailbox(&text).is_some()
             } else {
-                constraints::domain_valid(&text, true)
+                constraints::go::domain_valid(&text, true)
             };
             (!fits).then(|| format!("failed to parse rfc822Name constraint {}", quote(&text)))
         }

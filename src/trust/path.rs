@@ -380,7 +380,9 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
         let length = self.path.certs.len();
         let kind = if length > MOST_DEPTH + 1 {
             Kind::ChainTooLong
-        } else if tip.self_signed && tip.invalid.is_none() {
+        } else if let Some(why) = &tip.invalid {
+            Kind::Invalid(why.clone())
+        } else if tip.self_signed {
             if length == 1 { Kind::SelfSigned } else { Kind::SelfSignedAtTop }
         } else if self.path.sent < length {
             Kind::IncompleteStore

@@ -33,7 +33,7 @@ impl Curve {
     }
 }
 
-static CURVES: &[Curve] = &[
+pub(super) static CURVES: &[Curve] = &[
     Curve {
         oid: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01],
         name: "P-192",

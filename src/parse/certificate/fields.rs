@@ -214,7 +214,7 @@ impl Time {
         self.text.len() == length && self.text.ends_with(b"Z")
     }
 
-    /// The moment. Go also reads UTCTime without seconds and times with an offset from UTC; others
+    /// The moment. Go also reads `UTCTime` without seconds and times with an offset from UTC; others
     /// do not. Certificates that never expire say so with the last second of 9999; that is the end
     /// of time here.
     pub(crate) fn moment(&self) -> Option<Moment> {

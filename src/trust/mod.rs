@@ -50,7 +50,7 @@ pub enum Client {
     OpenSsl,
     /// curl, and git with an OpenSSL libcurl.
     Curl,
-    /// Ruby's Net::HTTP: GitLab Rails.
+    /// Ruby's `Net::HTTP`: GitLab Rails.
     Ruby,
 }
 
@@ -121,8 +121,9 @@ pub fn judge(store: &Store, chain: &[Der], name: &str, at: Timestamp) -> Verdict
     let profile = Profile::of(store.client());
     let circumstances = Circumstances { profile, name, at };
     if let Some((file, words, why)) = store.refusal() {
-        let kind = Kind::StoreRefused { words: words.clone(), why: why.clone() };
-        return refused(profile, vec![Breach::new(kind, format!("the anchor in {file}"), 0)]);
+        let (file, words, why) = (file.clone(), words.clone(), why.clone());
+        let kind = Kind::StoreRefused { file, words, why };
+        return refused(profile, vec![Breach::new(kind, "the trust store".to_owned(), 0)]);
     }
     let mut certs = Vec::with_capacity(chain.len());
     for (depth, der) in chain.iter().enumerate() {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cert::{Cert, Settings};
 use super::pem::{self, Block, OpenSsl};
-use super::profile::{Library, Profile};
+use super::profile::{Library, NOTHING_FOUND, Profile};
 use super::{Client, Der};
 use crate::parse::certificate::der::{self, Lengths, Reader};
 
@@ -234,8 +234,7 @@ fn read_openssl(bytes: &[u8]) -> StoreFile {
             }
         }
     };
-    file.refusal =
-        refusal.or_else(|| file.read.is_empty().then(|| "no certificate or crl found".to_owned()));
+    file.refusal = refusal.or_else(|| file.read.is_empty().then(|| NOTHING_FOUND.to_owned()));
     if file.refusal.is_some() {
         file.certificates.clear();
         file.read.clear();
@@ -336,10 +335,10 @@ fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
             format!("starts with a byte order mark, so {unseen} its first certificate"),
         ));
     }
-    let indented = |line: &&[u8]| {
+    let indented = |line: &[u8]| {
         matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii_start().starts_with(BEGIN)
     };
-    if lines.iter().any(|line| indented(&line)) {
+    if lines.iter().any(|line| indented(line)) {
         notes.push(say(
             "indented",
             format!("has indented PEM lines, as if pasted from YAML, so {unseen} them"),

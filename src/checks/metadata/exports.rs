@@ -261,8 +261,8 @@ impl Exported<'_> {
     fn unfinished(&self) -> Option<Finding> {
         let sample = self.sample(ExportOddity::Unfinished)?;
         let message = format!(
-            "{} of a copy that is still under way or was broken off",
-            if sample.count == 1 { "1 file is" } else { "some files are" }
+            "a copy is still under way or was broken off: it left {} of its own",
+            files(sample.count)
         );
         let command = format!(
             r"find -L {} \( -name '*.gstmp' -o -name '.*.ndjson.*' \) -mmin +60 -print",

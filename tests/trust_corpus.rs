@@ -7,10 +7,6 @@ use std::path::PathBuf;
 use gldoctor::trust::{Client, Store, judge, store};
 use serde::Deserialize;
 
-#[path = "trust/base64.rs"]
-mod base64;
-use base64::decode;
-
 #[derive(Deserialize)]
 struct Case {
     id: String,
@@ -52,13 +48,6 @@ fn corpus() -> Option<Vec<Case>> {
     Some(serde_json::from_slice(&bytes).expect("the corpus is JSON"))
 }
 
-/// DER of everything in a PEM text, good or bad: OpenSSL's reader is the more lenient one.
-fn der(pem: &str) -> Vec<u8> {
-    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-    let text: String = lines.collect();
-    decode(&text)
-}
-
 /// Everything that disagrees, and what was compared.
 #[derive(Default)]
 struct Score {
@@ -73,8 +62,7 @@ fn every_client_agrees_with_its_observed_verdicts() {
     let Some(cases) = corpus() else { return };
     let mut scores: BTreeMap<Client, Score> = BTreeMap::new();
     for case in cases.iter().filter(|case| !case.ambiguous) {
-        let chain: Vec<Vec<u8>> =
-            std::iter::once(&case.leaf).chain(&case.intermediates).map(|pem| der(pem)).collect();
+        let chain = store::served((case.leaf.clone() + &case.intermediates.concat()).as_bytes());
         let at = case.validation_time.parse().unwrap();
         for client in Client::ALL {
             let mut store = Store::new(client);

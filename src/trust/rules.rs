@@ -418,8 +418,8 @@ fn weak_key(key: &Key) -> bool {
     }
 }
 
-/// The smallest RSA key that OpenSSL counts as 112 bits of security.
-const LEAST_RSA_BITS: u32 = 2048;
+/// The smallest RSA key that OpenSSL counts as 112 bits of security (measured with 3.0.19).
+const LEAST_RSA_BITS: u32 = 1963;
 
 /// Go's name for a key that a TLS client cannot use.
 fn unusable_key(key: &Key) -> Option<&'static str> {

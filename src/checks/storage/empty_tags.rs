@@ -73,12 +73,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         (false, _) => {}
     }
-    if host.ask(FileFacts::of(&root.value)).await?.is_none() {
-        let why = format!("{} does not exist; is a disk not mounted?", root.value);
-        return Err(Unknown::Unreadable(why).into());
-    }
     let top = registry.join("v2/repositories");
     match host.ask(RegistryTags::of(&top)).await? {
+        TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
+            let why = format!("{} does not exist; is a disk not mounted?", root.value);
+            Err(Unknown::Unreadable(why).into())
+        }
         TagListing::Missing => {
             Err(Stop::not_applicable(format!("nothing was ever pushed: {top} does not exist")))
         }

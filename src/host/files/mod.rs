@@ -4,6 +4,7 @@ mod directory;
 mod facts;
 mod formats;
 mod gitlab_rb;
+mod locate;
 pub(in crate::host) mod open;
 mod read;
 mod registry_config;

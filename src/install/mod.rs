@@ -14,7 +14,9 @@ pub mod authorities;
 pub mod certificates;
 pub mod clock;
 pub mod docker;
+pub mod files;
 pub mod gitlab;
+pub mod nginx;
 pub mod registry;
 pub mod runner;
 

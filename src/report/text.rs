@@ -31,15 +31,25 @@ pub(super) fn summary(report: &Report) -> String {
     format!("{} checks: {}", report.checks.len(), parts.join(", "))
 }
 
-/// Text from outside on one line, without control characters that could steer a terminal.
-pub(super) fn plain(text: &str) -> String {
-    let safe = |c: char| if c.is_control() || is_direction(c) { ' ' } else { c };
-    text.chars().map(safe).collect()
+/// Text from outside on one line, without characters that could steer a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
-/// Characters that change the direction of text, and with it what seems to be written.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// The same for text of several lines.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && steers(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a terminal would act upon this character, or show text in another order because of it,
+/// and with that something else than is written.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// Breaks text into lines of at most `width` characters between words; a longer word stands on a
@@ -70,4 +80,5 @@ fn wrapping_keeps_every_word_and_the_width() {
 #[test]
 fn nothing_from_outside_steers_the_terminal() {
     assert_eq!(plain("a\x1b[31mb\r\nc\u{202e}d"), "a [31mb  c d");
+    assert_eq!(plain_lines("a\u{9b}31m\r\nb"), "a 31m \nb");
 }

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod output;
 mod runner;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ impl Cli {
             Command::Bundle(args) => commands::bundle(&args),
             Command::Analyze(args) => commands::analyze(&args),
             Command::Show(args) => commands::show(&args),
+            Command::Trust(args) => trust::trust(&args),
             Command::List(args) => commands::list(&args),
             Command::Explain(args) => commands::explain(&args),
         };

@@ -76,9 +76,12 @@ impl Scene {
     }
 
     fn doctor(&self) -> Doctor {
+        self.doctor_on(&self.lab.client, &["--registry-url", REGISTRY_URL])
+    }
+
+    fn doctor_on(&self, node: &Node, more: &[&str]) -> Doctor {
         let run = ["run", "--only", "trust/docker,trust/docker-layout", "--format", "json"];
-        let ran = self.lab.gldoctor(&[&run[..], &["--registry-url", REGISTRY_URL]].concat());
-        Doctor { report: ran.json() }
+        Doctor { report: node.gldoctor(&[&run[..], more].concat()).json() }
     }
 
     /// Pastes commands into a shell on the client, and those for GitLab's host into one there.
@@ -465,4 +468,43 @@ fn the_docker_daemon_reads_the_systems_store_once() {
     let _dockerd = scene.lab.client.start_dockerd(scene.lab.dir());
     assert!(agree("after the restart", &scene.doctor(), &scene.docker()));
     assert!(scene.doctor().codes("trust/docker").is_empty());
+}
+
+#[test]
+fn docker_verifies_nothing_on_loopback_and_gldoctor_says_so() {
+    let Some(scene) = Scene::start(&[DOCKERD, "docker"]) else { return };
+    let server = &scene.lab.server;
+    // Ubuntu's installer writes this line.
+    server.edit("/etc/hosts", |text| format!("127.0.1.1 {HOST}\n{text}"));
+    let _dockerd = server.start_dockerd(scene.lab.dir());
+    let log_in = ["login", "-u", USER, "-p", PASSWORD, REGISTRY_NAME];
+    assert!(server.run("docker", &log_in).succeeded(), "nobody trusts the certificate");
+    let doctor = scene.doctor_on(server, &[]);
+    assert_eq!(doctor.findings("trust/docker")[0]["severity"], "warning");
+    assert_eq!(doctor.codes("trust/docker"), ["unknown-authority"]);
+    server.write(&format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"), scene.root.pem());
+    assert_eq!(scene.doctor_on(server, &[]).codes("trust/docker"), ["not-verified"]);
+}
+
+#[test]
+fn a_client_that_knows_no_gitlab_is_judged_by_its_folders() {
+    let Some(scene) = Scene::start(&[]) else { return };
+    let root = scene.root.pem().as_bytes();
+    let file = format!("{REGISTRY_NAME}/ca.crt");
+    let dead = [("gone.internal:5050/ca.crt", root), ("my-host.internal:5000/ca.crt", root)];
+    scene.give(&[(&file, root), dead[0], dead[1]]);
+    let look = || scene.doctor_on(&scene.lab.client, &[]);
+    assert!(look().accepts(), "stale folders are no fault");
+    assert!(look().findings("trust/docker-layout").is_empty());
+
+    // Its runner knows GitLab's name, and with it the guide's slip.
+    let config = format!("[[runners]]\nurl = \"https://{HOST}\"\n");
+    scene.lab.client.write("/etc/gitlab-runner/config.toml", config);
+    assert_eq!(look().codes("trust/docker-layout"), ["wrong-folder"]);
+    scene.give(&dead);
+    assert!(look().findings("trust/docker").is_empty());
+    assert!(!look().accepts(), "nothing was looked at");
+
+    scene.give(&[(&file, Authority::root("Other").pem().as_bytes())]);
+    assert!(!agree("another root", &look(), &scene.skopeo()));
 }

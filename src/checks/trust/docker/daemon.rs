@@ -276,7 +276,7 @@ async fn folder_content(
         path: folder.join(name),
         what: "is half of a client's certificate and key",
     });
-    for name in names.iter().filter(|name| name.ends_with(".crt")) {
+    for name in names.iter().filter(|name| name.strip_suffix(".crt").is_some()) {
         let path = folder.join(name);
         let (verb, words, what) = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
             File::Read(file) => {

@@ -91,6 +91,7 @@ impl Page<'_> {
             if self.style.verbose {
                 for check in checks {
                     self.line(&format!("{sign} {}: {}", check.id, check.title));
+                    self.looked_at(check);
                 }
             } else {
                 let names: Vec<_> = checks.iter().map(|check| name(check)).collect();
@@ -147,6 +148,13 @@ impl Page<'_> {
         }
     }
 
+    /// What a verdict rests on, with `-v`.
+    fn looked_at(&mut self, check: &CheckReport) {
+        if self.style.verbose && !check.looked_at.is_empty() {
+            self.wrapped("    looked at: ", "      ", &check.looked_at.join("; "));
+        }
+    }
+
     fn problem(&mut self, check: &CheckReport, finding: &FindingReport) {
         self.gap();
         let (sign, color) = match finding.severity {
@@ -170,6 +178,9 @@ impl Page<'_> {
                 "      ",
                 &format!("{}: {}{place}", evidence.what, evidence.value),
             );
+        }
+        if is_first(check, finding) {
+            self.looked_at(check);
         }
         self.remedy(finding);
     }

@@ -90,7 +90,7 @@ impl Cert {
     pub(super) fn read_first(bytes: &[u8], library: Library) -> Result<(Self, &[u8]), Unread> {
         let (fields, after) = Fields::read(bytes).map_err(|why| Unread {
             words: match library {
-                Library::Go => "x509: malformed certificate".to_owned(),
+                Library::Go => format!("x509: {}", go_malformed(why)),
                 Library::OpenSsl => "ASN1 lib".to_owned(),
             },
             why: why.to_owned(),
@@ -224,6 +224,22 @@ impl Cert {
     pub(super) fn names_of(&self, tag: u8) -> impl Iterator<Item = &[u8]> {
         let names = self.names.as_deref().unwrap_or_default();
         names.iter().filter(move |name| name.tag == tag).map(|name| name.value.as_slice())
+    }
+}
+
+/// Go's words for a part that cannot be read.
+fn go_malformed(why: &str) -> &'static str {
+    match why {
+        "the signed part is malformed" => "malformed tbs certificate",
+        "the version is malformed" => "malformed version",
+        "the serial number is malformed" => "malformed serial number",
+        "the signature algorithm is malformed" => "malformed signature algorithm identifier",
+        "a name is malformed" => "invalid RDNSequence",
+        "the dates are malformed" => "malformed validity",
+        "the public key is malformed" => "malformed spki",
+        "the extensions are malformed" => "malformed extensions",
+        "the signature is malformed" => "malformed signature",
+        _ => "malformed certificate",
     }
 }
 

@@ -125,7 +125,7 @@ fn compare(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Cons
 /// The identifier at the start of an otherName.
 fn other_kind(value: &[u8]) -> Option<&[u8]> {
     let mut reader = der::Reader::new(value, der::Lengths::Padded);
-    reader.expect(der::OBJECT_IDENTIFIER).map(|oid| oid.body)
+    reader.oid()
 }
 
 fn shown(name: &GeneralName) -> String {

@@ -3,6 +3,7 @@
 use super::oddity::{self, Taken};
 use super::profile::Library;
 use crate::parse::certificate::der::Lengths;
+use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
     self, AuthorityKeyId, BasicConstraints, GeneralName, NameConstraints, PathLength, general, oid,
 };
@@ -11,6 +12,14 @@ use crate::parse::certificate::hex;
 use crate::parse::certificate::key::Key;
 use crate::parse::certificate::name::{Attribute, Name, ORGANIZATION};
 use crate::parse::certificate::signing::Signing;
+
+/// The key; malformed if it is a point that is not on its curve.
+fn key(fields: &Fields) -> Key {
+    match Key::of(fields) {
+        Key::Ec { curve, point } if !on_curve(curve, &point) => Key::Malformed,
+        key => key,
+    }
+}
 
 /// What policies a certificate asserts and asks for (RFC 5280, sections 4.2.1.4, 5, 11, 14).
 #[derive(Clone, Debug, Default)]
@@ -132,7 +141,7 @@ impl Cert {
         let moment =
             |time: &Time| time.moment().filter(|_| library == Library::Go || time.is_exact());
         let mut cert = Self {
-            key: Key::of(&fields),
+            key: key(&fields),
             signing: Signing::of(&fields),
             subject: comparable(&fields.subject),
             issuer: comparable(&fields.issuer),

@@ -331,7 +331,7 @@ fn names_match_as_in_ruby() {
 fn names_match_as_in_openssl() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leaf.pem");
-    let pairs = named(count(200));
+    let pairs = named(count(100));
     let mut wrong = Vec::new();
     for (der, host) in &pairs {
         std::fs::write(&path, pem(der)).unwrap();
@@ -419,16 +419,16 @@ fn compare_with_openssl(client: Client, mixtures: &[Mixture], by_number: bool) {
 
 #[test]
 fn openssl_says_the_same_by_the_same_number() {
-    compare_with_openssl(Client::OpenSsl, &mixtures(count(200)), true);
+    compare_with_openssl(Client::OpenSsl, &mixtures(count(100)), true);
 }
 
 #[test]
 fn openssl_refuses_the_same_damage() {
     // OpenSSL reads more than DER in places, so that it may come to another complaint.
-    compare_with_openssl(Client::OpenSsl, &damaged(count(200)), false);
+    compare_with_openssl(Client::OpenSsl, &damaged(count(100)), false);
 }
 
 #[test]
 fn openssl_with_partial_chains_accepts_what_curl_does() {
-    compare_with_openssl(Client::Curl, &mixtures(count(200)), false);
+    compare_with_openssl(Client::Curl, &mixtures(count(100)), false);
 }

@@ -18,8 +18,11 @@ use crate::report::{Format, Report, Style};
 /// The folder inside the archive.
 const FOLDER: &str = "gldoctor-bundle";
 
-/// What is unpacked at most, so that a small hostile archive cannot fill the memory.
-const MAX_RECORDING: u64 = 512 << 20;
+/// The largest recording that is read, so that a small hostile archive cannot fill the memory.
+/// Real ones hold a few megabytes, most of them certificates.
+const MAX_RECORDING: u64 = 128 << 20;
+
+const TOO_LARGE: &str = "its recording is larger than any that gldoctor makes";
 
 /// What the reader of a ticket should know.
 const REDACTION: &str = "This bundle holds answers, not files. Private keys appear as type, size, \
@@ -78,6 +81,8 @@ fn append(
 pub fn open(content: &[u8]) -> Result<Recording, String> {
     if content.starts_with(&[0x1f, 0x8b]) {
         Recording::parse(&unpack(content)?)
+    } else if content.len() as u64 > MAX_RECORDING {
+        Err(TOO_LARGE.to_owned())
     } else {
         Recording::parse(content)
     }
@@ -93,11 +98,12 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>, String> {
         if !path.ends_with("recording.json") {
             continue;
         }
-        let mut recording = Vec::new();
-        entry.take(MAX_RECORDING + 1).read_to_end(&mut recording).map_err(damaged)?;
-        if recording.len() as u64 > MAX_RECORDING {
-            return Err("its recording is larger than any that gldoctor makes".to_owned());
+        // The reader yields exactly as many bytes as the header promises, or fails.
+        if entry.size() > MAX_RECORDING {
+            return Err(TOO_LARGE.to_owned());
         }
+        let mut recording = Vec::new();
+        entry.take(MAX_RECORDING).read_to_end(&mut recording).map_err(damaged)?;
         return Ok(recording);
     }
     Err("an archive without a recording of gldoctor".to_owned())

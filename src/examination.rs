@@ -40,14 +40,21 @@ impl Examination {
     pub async fn of(self, host: &Host) -> Result<Report, Unknown> {
         let started = Instant::now();
         let started_at = host.ask(Now).await?;
+        let cut_short = self.cut_short.shared();
         let run = Run {
             selection: &self.selection,
-            cut_short: self.cut_short.shared(),
+            cut_short: cut_short.clone(),
             progress: &self.progress,
         };
         let outcomes = checks::run(host, checks::all(), &run).await;
+        // Nothing new is asked once the time is over.
+        let host_info = tokio::select! {
+            biased;
+            info = install::host_info(host) => info,
+            _ = cut_short => install::host_info(&host.as_far_as_known()).await,
+        };
         let preamble = Preamble {
-            host: install::host_info(host).await,
+            host: host_info,
             started_at,
             duration: if host.is_live() { started.elapsed() } else { Duration::ZERO },
             fail_on: self.fail_on,

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gldoctor::cli::{Cli, FAULT};
+use gldoctor::cli::Cli;
+use gldoctor::host::crash;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    // A panic outside any check is a fault of gldoctor itself, and has an exit code of its own.
-    std::panic::catch_unwind(|| cli.execute()).unwrap_or(ExitCode::from(FAULT))
+    crash::stay_silent();
+    Cli::parse().execute()
 }

@@ -13,6 +13,12 @@ pub enum Cause {
     Clock,
     /// A host name that does not resolve as it should.
     Name(String),
+    /// What makes a running service refuse everything, such as its storage; the service as
+    /// `host:port`.
+    Health(String),
+    /// A service that another one stands in front of, such as the registry behind nginx, as
+    /// `host:port`.
+    Backend(String),
     /// A service that cannot be reached, as `host:port`.
     Service(String),
     /// A file or folder that lies or is called wrong, by its right path.
@@ -23,29 +29,83 @@ pub enum Cause {
     Setting(String),
 }
 
-/// Finds for every finding the ID of the check that explains it. The answer has one entry for
-/// each finding of each outcome, in order.
+/// Finds for every finding the ID of the check that explains it, which may be its own check. The
+/// answer has one entry for each finding of each outcome, in order.
+///
+/// Every explanation leads strictly deeper: what explains a finding lies below all that the finding
+/// itself explains. So no finding explains itself, two checks that see one dead service do not
+/// explain each other, and every chain of explanations ends.
 pub fn explain(outcomes: &[Outcome]) -> Vec<Vec<Option<&'static str>>> {
     outcomes
         .iter()
         .map(|outcome| {
-            let findings = outcome.findings().iter();
-            findings.map(|finding| explanation(outcomes, outcome, finding)).collect()
+            outcome.findings().iter().map(|finding| explanation(outcomes, finding)).collect()
         })
         .collect()
 }
 
-fn explanation(outcomes: &[Outcome], own: &Outcome, finding: &Finding) -> Option<&'static str> {
-    let others = outcomes.iter().filter(|other| other.check.id != own.check.id);
-    let causes = others.flat_map(|other| {
-        let explained = other.findings().iter().flat_map(|other| &other.explains);
-        explained.map(|cause| (cause, other.check.id))
+fn explanation(outcomes: &[Outcome], finding: &Finding) -> Option<&'static str> {
+    let causes = outcomes.iter().flat_map(|outcome| {
+        let explained = outcome.findings().iter().flat_map(|other| &other.explains);
+        explained.map(|cause| (cause, outcome.check.id))
     });
     causes
         .filter(|(cause, _)| finding.follows.contains(cause))
-        // What lies deeper than a finding's own cause can explain it; its equals cannot, or two
-        // checks that see one dead service would explain each other.
         .filter(|(cause, _)| finding.explains.iter().all(|own| *cause < own))
         .min()
         .map(|(_, id)| id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checks::{Verdict, all};
+
+    fn outcome(check: usize, findings: Vec<Finding>) -> Outcome {
+        Outcome {
+            check: all().nth(check).unwrap(),
+            result: Ok(Verdict { findings, ..Verdict::default() }),
+            looked_at: Vec::new(),
+            duration: Duration::ZERO,
+        }
+    }
+
+    fn finding() -> Finding {
+        Finding::error("x", "x", "x")
+    }
+
+    #[test]
+    fn a_finding_may_explain_another_of_its_own_check() {
+        let socket = || "127.0.0.1:5000".to_owned();
+        let inner = finding().explains(Cause::Backend(socket())).explains(Cause::Service(socket()));
+        let outer = finding()
+            .explains(Cause::Service("a.test:443".to_owned()))
+            .follows(Cause::Backend(socket()));
+        let own = outcome(0, Vec::new()).check.id;
+        assert_eq!(explain(&[outcome(0, vec![inner, outer])]), [vec![None, Some(own)]]);
+    }
+
+    #[test]
+    fn equals_do_not_explain_each_other() {
+        let dead = || {
+            let service = || Cause::Service("a.test:443".to_owned());
+            finding().explains(service()).follows(service())
+        };
+        let outcomes = [outcome(0, vec![dead()]), outcome(1, vec![dead(), dead()])];
+        assert_eq!(explain(&outcomes), [vec![None], vec![None, None]]);
+    }
+
+    #[test]
+    fn the_deepest_cause_is_named() {
+        let follower = finding()
+            .follows(Cause::Service("a.test:443".to_owned()))
+            .follows(Cause::Name("a.test".to_owned()));
+        let service = finding().explains(Cause::Service("a.test:443".to_owned()));
+        let name = finding().explains(Cause::Name("a.test".to_owned()));
+        let outcomes = [outcome(0, vec![service, follower]), outcome(1, vec![name])];
+        let deepest = outcomes[1].check.id;
+        assert_eq!(explain(&outcomes), [vec![None, Some(deepest)], vec![None]]);
+    }
 }

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
 
 use super::{Check, Finding, Selection, Stop, Verdict};
-use crate::host::{Host, Unknown, panic_text};
+use crate::host::{Host, Unknown, crash};
 
 /// What became of one check.
 pub struct Outcome {
@@ -83,7 +83,7 @@ async fn contained(
         biased;
         result = guarded => match result {
             Ok(result) => result.map(tidy),
-            Err(panic) => Err(Unknown::Crashed(panic_text(panic.as_ref())).into()),
+            Err(_) => Err(crash::here().into()),
         },
         why = cut_short => Err(Unknown::CutShort(why).into()),
     }

@@ -7,15 +7,15 @@ use camino::Utf8PathBuf;
 
 use super::args::{AnalyzeArgs, BundleArgs, ExplainArgs, ListArgs, RunArgs, ShowArgs, ShowFormat};
 use super::output::{complain, print, tell, write};
-use super::runner::{block_on, examination, machine};
+use super::runner::{block_on, cut_short, examination, machine};
 use crate::bundle;
 use crate::checks::{self, threshold};
 use crate::host::{Host, Recording};
 use crate::install;
-use crate::report::Report;
+use crate::report::{Report, plain_lines};
 
 /// The largest bundle that is read.
-const MAX_BUNDLE: u64 = 512 << 20;
+const MAX_BUNDLE: u64 = 128 << 20;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let examination = examination(&args.select, Some(args.look.deadline))?;
@@ -25,7 +25,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let host = Host::live(machine);
     let report = block_on(examination.of(&host))??;
     if args.plan {
-        print(&plan_text(&report))?;
+        print(&plain_lines(&plan_text(&report)))?;
         return Ok(0);
     }
     tell(&report, &args.tell)?;
@@ -52,7 +52,7 @@ pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
     let recording = Recording::of(host.transcript());
     let path = args.output.clone().unwrap_or_else(|| {
         let stamp = report.started_at.strftime("%Y%m%dT%H%M%SZ");
-        Utf8PathBuf::from(format!("gldoctor-{}-{stamp}.tar.gz", report.host.name))
+        Utf8PathBuf::from(format!("gldoctor-{}-{stamp}.tar.gz", in_file_name(&report.host.name)))
     });
     if path.extension() == Some("json") {
         write(&path, recording.to_text().as_bytes())?;
@@ -63,6 +63,12 @@ pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
         complain(&format!("wrote {path}; look at it with: gldoctor analyze {path}"));
     }
     Ok(report.summary.exit_code)
+}
+
+/// A host's name as part of a file's: under `--root` it comes from a file, and may be anything.
+fn in_file_name(host: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
+    host.chars().take(64).map(safe).collect()
 }
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<u8> {
@@ -78,9 +84,17 @@ pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<u8> {
 
 pub(super) fn show(args: &ShowArgs) -> anyhow::Result<u8> {
     let host = Host::live(machine(&args.look)?);
-    let installation = block_on(install::Installation::of(&host))?;
+    let installation = block_on(async {
+        tokio::select! {
+            biased;
+            all = install::Installation::of(&host) => all,
+            _ = cut_short(args.look.deadline) => {
+                install::Installation::of(&host.as_far_as_known()).await
+            }
+        }
+    })?;
     print(&match args.format {
-        ShowFormat::Human => installation.to_text(),
+        ShowFormat::Human => plain_lines(&installation.to_text()),
         ShowFormat::Json => serde_json::to_string_pretty(&installation)? + "\n",
     })?;
     Ok(0)
@@ -128,14 +142,24 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
 }
 
 /// Reads a file that the user named.
-#[expect(clippy::disallowed_methods, reason = "the user's own file is no evidence")]
 fn read(path: &Utf8PathBuf) -> anyhow::Result<Vec<u8>> {
     use std::io::Read as _;
-    let metadata = path.metadata().with_context(|| path.to_string())?;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    // Without the flag, opening a pipe would wait for somebody to write into it.
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = options.read(true).custom_flags(nonblock).open(path);
+    let file = opened.with_context(|| path.to_string())?;
+    let metadata = file.metadata().with_context(|| path.to_string())?;
     anyhow::ensure!(metadata.is_file(), "{path}: not a regular file");
     let mut content = Vec::new();
-    let file = std::fs::File::open(path).with_context(|| path.to_string())?;
     file.take(MAX_BUNDLE + 1).read_to_end(&mut content).with_context(|| path.to_string())?;
     anyhow::ensure!(content.len() as u64 <= MAX_BUNDLE, "{path}: larger than any bundle");
     Ok(content)
+}
+
+#[test]
+fn the_name_of_a_host_leads_nowhere() {
+    assert_eq!(in_file_name("my-host.internal"), "my-host.internal");
+    assert_eq!(in_file_name("../../etc/x\n"), ".._.._etc_x_");
 }

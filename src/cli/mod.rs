@@ -9,13 +9,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::host::crash;
+
 use args::Command;
 
 /// The exit code for wrong usage or configuration.
 const USAGE: u8 = 2;
 
 /// The exit code for a fault of gldoctor itself.
-pub const FAULT: u8 = 4;
+const FAULT: u8 = 4;
 
 /// Finds out why an offline GitLab, its container registry, its Docker clients or its runners do
 /// not work together. It only reads.
@@ -33,8 +35,17 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Does what the user asked for. Errors end here, as a sentence on standard error.
+    /// Does what the user asked for. Errors and panics end here, as a sentence on standard error.
     pub fn execute(self) -> ExitCode {
+        // A panic outside any check is a fault of gldoctor itself, and has an exit code of its own.
+        std::panic::catch_unwind(|| self.carry_out()).unwrap_or_else(|_| {
+            let place = crash::place();
+            output::complain(&format!("error: gldoctor itself failed, please report it: {place}"));
+            ExitCode::from(FAULT)
+        })
+    }
+
+    fn carry_out(self) -> ExitCode {
         let done = match self.command {
             Command::Run(args) => commands::run(&args),
             Command::Bundle(args) => commands::bundle(&args),

@@ -1,20 +1,25 @@
 //! Where and how to look: which root folder, which path maps, network or not, how long.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::Unknown;
 use super::request::Request;
+use super::system::Accounts;
+use super::{Unknown, crash};
 
 /// How many network looks run side by side; enough for hundreds of dead endpoints to cost one
 /// timeout, few enough for a default limit of 1024 open files.
 const NETWORK_LOOKS: usize = 256;
 
-/// How many file looks run side by side.
-const FILE_LOOKS: usize = 16;
+/// How many file looks run side by side. More than work at once, so that those which a dead mount
+/// holds leave room for the others.
+const FILE_LOOKS: usize = 64;
 
 /// What of the machine is looked at.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub struct Machine {
     patience: Duration,
     network_gate: Semaphore,
     file_gate: Semaphore,
+    large_files: Arc<Mutex<()>>,
+    accounts: Arc<OnceLock<Accounts>>,
 }
 
 impl Machine {
@@ -57,6 +64,8 @@ impl Machine {
             patience,
             network_gate: Semaphore::new(NETWORK_LOOKS),
             file_gate: Semaphore::new(FILE_LOOKS),
+            large_files: Arc::default(),
+            accounts: Arc::default(),
         }
     }
 
@@ -99,6 +108,16 @@ impl Machine {
         &self.scope
     }
 
+    /// Whoever holds this reads a large file.
+    pub(super) fn large_files(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.large_files)
+    }
+
+    /// The installation's own accounts, read by the first who needs them.
+    pub(super) fn accounts(&self) -> Arc<OnceLock<Accounts>> {
+        Arc::clone(&self.accounts)
+    }
+
     /// Leave to use the network now, or why the user left it out.
     pub(super) async fn network(&self) -> Result<SemaphorePermit<'_>, Unknown> {
         if let Err(why) = &self.scope.network {
@@ -115,12 +134,12 @@ impl Machine {
     {
         let _permit =
             self.file_gate.acquire().await.map_err(|error| Unknown::Crashed(error.to_string()))?;
-        match tokio::task::spawn_blocking(work).await {
+        // The place of a panic is known only on the thread that panicked.
+        let contained =
+            move || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(crash::here()));
+        match tokio::task::spawn_blocking(contained).await {
             Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => Err(Unknown::Crashed(super::panic_text(panic.as_ref()))),
-                Err(error) => Err(Unknown::Crashed(error.to_string())),
-            },
+            Err(error) => Err(Unknown::Crashed(error.to_string())),
         }
     }
 }
@@ -142,22 +161,32 @@ impl Scope {
     }
 
     /// Where a path lies that holds no symbolic links: the trusted folder and the rest below it.
-    pub(super) fn place(&self, path: &Utf8Path) -> (Utf8PathBuf, Utf8PathBuf) {
+    pub(super) fn place<'a>(&'a self, path: &'a Path) -> (&'a Utf8Path, &'a Path) {
         let nearest = self
             .maps
             .iter()
             .filter(|map| path.starts_with(&map.from))
             .max_by_key(|map| map.from.components().count());
         let (base, from) = match nearest {
-            Some(map) => (map.to.clone(), map.from.as_path()),
-            None => (self.root.clone().unwrap_or_else(|| "/".into()), Utf8Path::new("/")),
+            Some(map) => (map.to.as_path(), map.from.as_std_path()),
+            None => (self.root.as_deref().unwrap_or("/".into()), Path::new("/")),
         };
-        let rest = path.strip_prefix(from).map(Utf8Path::to_owned).unwrap_or_default();
-        (base, rest)
+        (base, path.strip_prefix(from).unwrap_or(path))
     }
 
-    /// Whether a path is a mapped folder or leads to one, so that it needs no look of its own.
-    pub(super) fn leads_to_map(&self, path: &Utf8Path) -> bool {
-        self.maps.iter().any(|map| map.from.starts_with(path))
+    /// Where the mapped folder lies that has exactly this name.
+    pub(super) fn mapped_at(&self, path: &Path) -> Option<&Utf8Path> {
+        let map = self.maps.iter().find(|map| map.from.as_std_path() == path)?;
+        Some(&map.to)
+    }
+
+    /// Whether a path is a mapped folder or lies in one.
+    pub(super) fn is_mapped(&self, path: &Path) -> bool {
+        self.maps.iter().any(|map| path.starts_with(&map.from))
+    }
+
+    /// Whether a path is a mapped folder or leads to one.
+    pub(super) fn leads_to_map(&self, path: &Path) -> bool {
+        self.maps.iter().any(|map| map.from.as_std_path().starts_with(path))
     }
 }

@@ -14,6 +14,7 @@
 //! - No answer type has a field in which a secret fits.
 
 pub mod account;
+pub mod crash;
 mod machine;
 mod question;
 mod recording;
@@ -33,6 +34,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
+use serde::Deserialize as _;
 use tokio::sync::OnceCell;
 
 pub use machine::{Machine, MapRule, Scope};
@@ -44,6 +46,7 @@ pub use unknown::Unknown;
 /// What the questions are put to: a machine, or a recording of one.
 pub struct Host {
     memory: Arc<Memory>,
+    is_live: bool,
     /// What was asked through this view, as readers see it: `file /etc/gitlab/gitlab.rb`.
     asked: Mutex<BTreeSet<String>>,
 }
@@ -71,6 +74,7 @@ impl Host {
 
     fn with(machine: Option<Machine>, memo: BTreeMap<Key, Arc<OnceCell<Reply>>>) -> Self {
         Self {
+            is_live: machine.is_some(),
             memory: Arc::new(Memory { machine, memo: Mutex::new(memo) }),
             asked: Mutex::default(),
         }
@@ -79,12 +83,18 @@ impl Host {
     /// The same host through fresh eyes: one memory, its own note of what was asked.
     #[must_use]
     pub fn view(&self) -> Self {
-        Self { memory: Arc::clone(&self.memory), asked: Mutex::default() }
+        Self { memory: Arc::clone(&self.memory), is_live: self.is_live, asked: Mutex::default() }
     }
 
-    /// Whether a machine stands behind this host, rather than a recording.
+    /// The same host with what it has answered so far, of which nothing more is asked.
+    #[must_use]
+    pub fn as_far_as_known(&self) -> Self {
+        Self { is_live: self.is_live, ..Self::recorded(self.transcript()) }
+    }
+
+    /// Whether a machine is looked at, rather than a recording.
     pub fn is_live(&self) -> bool {
-        self.memory.machine.is_some()
+        self.is_live
     }
 
     /// Puts a question. The first to ask waits for the look; everyone else gets its answer.
@@ -97,8 +107,8 @@ impl Host {
             (None, None) => return Err(Unknown::NotRecorded),
             (Some(machine), None) => cell.get_or_init(|| look(&question, machine)).await,
         };
-        let answer = reply.clone()?;
-        serde_json::from_value(answer).map_err(|error| {
+        let answer = reply.as_ref().map_err(Clone::clone)?;
+        Q::Answer::deserialize(answer).map_err(|error| {
             Unknown::Unreadable(format!("the recorded answer does not fit this version: {error}"))
         })
     }
@@ -123,17 +133,11 @@ async fn look<Q: Question>(question: &Q, machine: &Machine) -> Reply {
     let guarded = AssertUnwindSafe(question.look(machine)).catch_unwind();
     let answer = match tokio::time::timeout(machine.patience(), guarded).await {
         Err(_) => return Err(Unknown::TimedOut(machine.patience().as_secs())),
-        Ok(Err(panic)) => return Err(Unknown::Crashed(panic_text(panic.as_ref()))),
+        Ok(Err(_)) => return Err(crash::here()),
         Ok(Ok(answer)) => answer?,
     };
     serde_json::to_value(answer)
         .map_err(|error| Unknown::Crashed(format!("the answer cannot be recorded: {error}")))
-}
-
-/// What a panic said, for the report.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// A lock that a panicking check has poisoned still guards sound data: every change is one insert.

@@ -34,7 +34,14 @@ impl Recording {
             let found = header.version;
             return Err(format!("a recording of version {found}; this gldoctor reads {VERSION}"));
         }
-        serde_json::from_slice(text).map_err(|error| format!("a damaged recording: {error}"))
+        let mut recording: Self = serde_json::from_slice(text)
+            .map_err(|error| format!("a damaged recording: {error}"))?;
+        // Two answers to one question would leave the choice to chance.
+        recording.looks.looks.sort_by(|a, b| a.key.cmp(&b.key));
+        if recording.looks.looks.windows(2).any(|pair| pair[0].key == pair[1].key) {
+            return Err("a damaged recording: it answers a question twice".to_owned());
+        }
+        Ok(recording)
     }
 
     /// The recording as JSON, one look a line, so that two of them can be compared by eye.
@@ -56,4 +63,7 @@ fn what_is_no_recording_is_refused_in_words() {
     assert!(Recording::parse(b"{}").unwrap_err().starts_with("not a recording"));
     assert!(Recording::parse(b"{\"version\":9}").unwrap_err().contains("version 9"));
     assert!(Recording::parse(b"{\"version\":1}").unwrap_err().starts_with("a damaged"));
+    let now = r#"{"kind":"now","ask":null,"reply":{"answer":1}}"#;
+    let twice = format!(r#"{{"version":1,"looks":[{now},{now}]}}"#);
+    assert!(Recording::parse(twice.as_bytes()).unwrap_err().contains("twice"));
 }

@@ -63,7 +63,7 @@ impl Question for System {
         machine
             .off_thread(move || {
                 let release = fields(&small_text(&scope, "/etc/os-release").unwrap_or_default());
-                let words = |key: &str| release.get(key).cloned();
+                let words = |key: &str| release.get(key).map(|text| shortened(text));
                 Ok(SystemFacts {
                     name: host_name(&scope),
                     os: words("PRETTY_NAME"),
@@ -83,7 +83,7 @@ fn host_name(scope: &Scope) -> String {
     let written = || {
         let text = small_text(scope, "/etc/hostname")?;
         let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-        (!line.starts_with('#')).then(|| line.to_owned())
+        (!line.starts_with('#')).then(|| shortened(line))
     };
     if scope.is_running() {
         let uname = rustix::system::uname();
@@ -93,21 +93,31 @@ fn host_name(scope: &Scope) -> String {
     }
 }
 
+/// No name is longer than this, and a file may be anything.
+fn shortened(text: &str) -> String {
+    text.chars().take(253).collect()
+}
+
 /// `KEY=value` lines with optional quotes, as in `/etc/os-release`.
 fn fields(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.trim().split_once('='));
     pairs.map(|(key, value)| (key.to_owned(), value.trim_matches(['"', '\'']).to_owned())).collect()
 }
 
-/// The largest account file that is read; an offline site has few accounts.
-const MAX_TEXT: u64 = 16 << 20;
+/// As much as is read of an account file; an offline site has few accounts.
+const MAX_TEXT: u64 = 1 << 20;
 
-/// A small public text file, where it can be read.
+/// The whole lines of a small public text file, where it can be read.
 fn small_text(scope: &Scope, path: &str) -> Option<String> {
     use std::io::Read as _;
     let Ok(Opened::File { handle, .. }) = open(scope, path.into()) else { return None };
     let mut content = Vec::new();
     handle.take(MAX_TEXT).read_to_end(&mut content).ok()?;
+    if content.len() as u64 == MAX_TEXT {
+        // The last line may be cut in the middle of a number.
+        let end = content.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        content.truncate(end);
+    }
     Some(String::from_utf8_lossy(&content).into_owned())
 }
 

@@ -29,11 +29,9 @@ impl Question for InstalledVersion {
         machine
             .off_thread(move || {
                 // The first line: `gitlab-ee 17.11.7`.
-                let manifest = first_line(&scope, "/opt/gitlab/version-manifest.txt")?;
-                let version = manifest.and_then(|line| Some(line.split_once(' ')?.1.to_owned()));
-                match version {
+                match version(&scope, "/opt/gitlab/version-manifest.txt")? {
                     Some(version) => Ok(Some(version)),
-                    None => first_line(&scope, "/home/git/gitlab/VERSION"),
+                    None => version(&scope, "/home/git/gitlab/VERSION"),
                 }
             })
             .await
@@ -51,22 +49,51 @@ impl Question for RegistryVersion {
 
     async fn look(&self, machine: &Machine) -> Result<Option<String>, Unknown> {
         let scope = machine.scope().clone();
-        machine
-            .off_thread(move || {
-                // What `registry --version` prints: program, module path, version.
-                let line = first_line(&scope, "/var/opt/gitlab/registry/VERSION")?;
-                Ok(line.and_then(|line| line.split_whitespace().last().map(str::to_owned)))
-            })
-            .await
+        // What `registry --version` prints: program, module path, version.
+        machine.off_thread(move || version(&scope, "/var/opt/gitlab/registry/VERSION")).await
     }
 }
 
-/// The first line of a version file; longer ones than any version are cut.
-fn first_line(scope: &Scope, path: &str) -> Result<Option<String>, Unknown> {
-    let Opened::File { handle, .. } = open(scope, path.into())? else { return Ok(None) };
+/// The last word of the first line of a version file; `None` where there is no file.
+fn version(scope: &Scope, path: &str) -> Result<Option<String>, Unknown> {
+    let handle = match open(scope, path.into())? {
+        Opened::Missing => return Ok(None),
+        Opened::NotAFile(kind) => return Err(no_version(path, &format!("it is {kind}"))),
+        Opened::File { handle, .. } => handle,
+    };
     let mut content = Vec::new();
-    let read = handle.take(200).read_to_end(&mut content);
+    let read = handle.take(LONGEST).read_to_end(&mut content);
     read.map_err(|error| refusal(path.into(), &error))?;
-    let text = String::from_utf8_lossy(&content);
-    Ok(text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()))
+    let word = last_word(&content).map(str::to_owned);
+    word.map(Some).ok_or_else(|| no_version(path, "its first line is something else"))
+}
+
+/// Longer than any line with a version.
+const LONGEST: u64 = 200;
+
+fn no_version(path: &str, why: &str) -> Unknown {
+    Unknown::Unreadable(format!("{path}: holds no version: {why}"))
+}
+
+/// The file may be anything, so only what is written like a version is taken for one.
+fn last_word(content: &[u8]) -> Option<&str> {
+    let line = content.split(|byte| *byte == b'\n').next()?;
+    let word = std::str::from_utf8(line).ok()?.split_whitespace().last()?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-+~_".contains(c);
+    let is_version = word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit())
+        && word.contains('.')
+        && word.len() <= 64
+        && word.chars().all(fits);
+    is_version.then_some(word)
+}
+
+#[test]
+fn only_versions_are_taken_for_one() {
+    assert_eq!(last_word(b"gitlab-ee 17.11.7\n\nother 1.2.3"), Some("17.11.7"));
+    let registry = b"registry gitlab.com/gitlab-org/container-registry v4.19.0-gitlab\n";
+    assert_eq!(last_word(registry), Some("v4.19.0-gitlab"));
+    assert_eq!(last_word(b"18.1.0-pre\r\n"), Some("18.1.0-pre"));
+    for other in [&b""[..], b"\n17.1.0", b"db_password s3cret", b"17.1.0 \xff", b"\x001.2", b"17"] {
+        assert_eq!(last_word(other), None, "{other:?}");
+    }
 }

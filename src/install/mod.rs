@@ -13,7 +13,9 @@ mod source;
 pub mod certificates;
 pub mod clock;
 pub mod docker;
+pub mod files;
 pub mod gitlab;
+pub mod nginx;
 pub mod registry;
 pub mod runner;
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{
-    Sourced, certificates, clock, docker, gitlab, kind, rails_root, registry, roles, runner,
-    settings,
+    Sourced, certificates, clock, docker, files, gitlab, kind, nginx, rails_root, registry, roles,
+    runner, settings,
 };
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
@@ -49,10 +49,12 @@ impl Installation {
             about_host(host).await,
             about_gitlab(host).await,
             about_registry(host).await,
+            about_nginx(host).await,
             about_certificates(host).await,
             about_docker(host).await,
             about_runner(host).await,
             about_clock(host).await,
+            about_files(host).await,
             about_settings(host).await,
         ];
         Self { version: 1, sections }
@@ -76,8 +78,8 @@ impl Section {
         Self { title, facts: Vec::new() }
     }
 
-    fn plain(&mut self, name: &str, value: impl ToString) {
-        let value = Some(value.to_string());
+    fn plain(&mut self, name: &str, value: impl Into<String>) {
+        let value = Some(value.into());
         self.facts.push(Fact { name: name.to_owned(), value, source: None, unknown: None });
     }
 
@@ -158,7 +160,7 @@ async fn about_registry(host: &Host) -> Section {
     section.told("own address", registry::internal(host).await);
     section.told("debug server", registry::debug_address(host).await);
     match registry::config(host).await {
-        Ok(Some(config)) => section.plain("configuration", &config.path),
+        Ok(Some(config)) => section.plain("configuration", config.path),
         Ok(None) => {}
         Err(unknown) => section.unknown("configuration", &unknown),
     }
@@ -167,6 +169,30 @@ async fn about_registry(host: &Host) -> Section {
         Ok(Some(registry::Storage::Other { driver, .. })) => section.sourced("storage", &driver),
         Ok(None) => {}
         Err(unknown) => section.unknown("storage", &unknown),
+    }
+    section
+}
+
+async fn about_nginx(host: &Host) -> Section {
+    let mut section = Section::new("nginx");
+    match nginx::servers(host).await {
+        Ok(servers) => {
+            for server in servers {
+                section.sourced("server", &server.described());
+            }
+        }
+        Err(unknown) => section.unknown("servers", &unknown),
+    }
+    section
+}
+
+async fn about_files(host: &Host) -> Section {
+    let mut section = Section::new("files");
+    for (path, facts) in files::present(host).await {
+        match facts {
+            Ok(facts) => section.plain(path, files::described(&facts)),
+            Err(unknown) => section.unknown(path, &unknown),
+        }
     }
     section
 }

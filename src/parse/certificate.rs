@@ -18,6 +18,7 @@ use self::signing::Signing;
 
 pub(crate) mod curves;
 pub(crate) mod der;
+pub(crate) mod elliptic;
 pub(crate) mod extensions;
 pub(crate) mod fields;
 pub(crate) mod key;
@@ -27,6 +28,7 @@ pub(crate) mod signing;
 
 /// What a certificate says, without any judgement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are facts, not states")]
 pub struct Certificate {
     /// The subject, as `CN=host, O=Example`; empty if it has no attributes.
     pub subject: String,
@@ -61,7 +63,7 @@ pub struct Certificate {
     pub self_signed: bool,
     /// SHA-256 of the whole certificate, in lower-case hexadecimal digits.
     pub fingerprint: String,
-    /// SHA-256 of the SubjectPublicKeyInfo, in lower-case hexadecimal digits. Two certificates
+    /// SHA-256 of the `SubjectPublicKeyInfo`, in lower-case hexadecimal digits. Two certificates
     /// of one key have the same, and so has the private key's public half.
     pub key_fingerprint: String,
     /// The ID by which a token's signature names this key (libtrust).
@@ -110,8 +112,8 @@ impl From<&Fields> for Certificate {
             serial: hex(&fields.serial),
             negative_serial: fields.serial.first().is_some_and(|first| first & 0x80 != 0),
             version: fields.version,
-            not_before: fields.not_before.instant(),
-            not_after: fields.not_after.instant(),
+            not_before: fields.not_before.moment().map(|moment| moment.instant),
+            not_after: fields.not_after.moment().map(|moment| moment.instant),
             dns_names: names.iter().filter_map(dns_name).collect(),
             ip_addresses: names.iter().filter_map(ip_address).collect(),
             common_names: fields.subject.all(COMMON_NAME).filter_map(Attribute::text).collect(),
@@ -201,7 +203,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The libtrust ID of a key: the first 30 bytes of the SHA-256 of its SubjectPublicKeyInfo, in
+/// The libtrust ID of a key: the first 30 bytes of the SHA-256 of its `SubjectPublicKeyInfo`, in
 /// base 32, in groups of four (docker/libtrust, `util.go`).
 fn key_id(digest: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -308,12 +308,12 @@ fn root_of<'a>(report: &'a Report, finding: &'a FindingReport) -> Option<&'a Str
     let mut cause = finding.caused_by.as_ref()?;
     for _ in 0..report.checks.len() {
         let check = report.checks.iter().find(|check| check.id == *cause)?;
-        match check.findings.iter().find_map(|finding| finding.caused_by.as_ref()) {
-            Some(deeper) if check.findings.iter().all(|own| own.caused_by.is_some()) => {
-                cause = deeper;
-            }
-            _ => return Some(cause),
+        if check.findings.iter().any(|own| own.caused_by.is_none()) {
+            return Some(cause);
         }
+        // Findings of one check may explain each other; the way down leads out of it.
+        let mut causes = check.findings.iter().filter_map(|own| own.caused_by.as_ref());
+        cause = causes.find(|deeper| *deeper != cause)?;
     }
     Some(cause)
 }

@@ -15,6 +15,7 @@ use crate::checks::{self, Evidence, Outcome, Remedy, Severity, Stop, Verdict};
 use crate::host::Unknown;
 
 pub use human::{Style, Symbols};
+pub(crate) use text::{plain, plain_lines};
 
 /// What a run found: version 1 of the format that scripts rely on. `schema/report.v1.json` is
 /// generated from these types.

@@ -16,30 +16,40 @@ pub(super) fn severity(severity: Severity) -> &'static str {
 pub(super) fn summary(report: &Report) -> String {
     let summary = &report.summary;
     let counted = [
-        (summary.errors, "error", "errors"),
-        (summary.warnings, "warning", "warnings"),
-        (summary.notices, "notice", "notices"),
-        (summary.unknown, "unknown", "unknown"),
-        (summary.passed, "passed", "passed"),
-        (summary.not_applicable, "not applicable", "not applicable"),
+        (summary.errors, "with errors"),
+        (summary.warnings, "with warnings"),
+        (summary.notices, "with notices"),
+        (summary.unknown, "unknown"),
+        (summary.passed, "passed"),
+        (summary.not_applicable, "not applicable"),
     ];
     let parts: Vec<_> = counted
         .iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
         .collect();
     format!("{} checks: {}", report.checks.len(), parts.join(", "))
 }
 
-/// Text from outside on one line, without control characters that could steer a terminal.
-pub(super) fn plain(text: &str) -> String {
-    let safe = |c: char| if c.is_control() || is_direction(c) { ' ' } else { c };
-    text.chars().map(safe).collect()
+/// Text from outside on one line, without characters that could steer a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
-/// Characters that change the direction of text, and with it what seems to be written.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// The same for text of several lines.
+pub(crate) fn plain_lines(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && steers(c) { ' ' } else { c }).collect()
+}
+
+/// Whether a terminal would act upon this character, or show text in another order because of it,
+/// and with that something else than is written.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// Breaks text into lines of at most `width` characters between words; a longer word stands on a
@@ -70,4 +80,5 @@ fn wrapping_keeps_every_word_and_the_width() {
 #[test]
 fn nothing_from_outside_steers_the_terminal() {
     assert_eq!(plain("a\x1b[31mb\r\nc\u{202e}d"), "a [31mb  c d");
+    assert_eq!(plain_lines("a\u{9b}31m\r\nb"), "a 31m \nb");
 }

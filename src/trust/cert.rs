@@ -1,14 +1,12 @@
 //! A certificate as one library sees it.
 
-use jiff::Timestamp;
-
 use super::oddity::{self, Taken};
 use super::profile::Library;
 use crate::parse::certificate::der::Lengths;
 use crate::parse::certificate::extensions::{
     self, AuthorityKeyId, BasicConstraints, GeneralName, NameConstraints, PathLength, general, oid,
 };
-use crate::parse::certificate::fields::{Extension, Fields};
+use crate::parse::certificate::fields::{Extension, Fields, Moment, Time};
 use crate::parse::certificate::hex;
 use crate::parse::certificate::key::Key;
 use crate::parse::certificate::name::{Attribute, Name, ORGANIZATION};
@@ -41,8 +39,8 @@ pub(super) struct Cert {
     /// Subject and issuer in the form in which the library compares names.
     pub(super) subject: Vec<u8>,
     pub(super) issuer: Vec<u8>,
-    pub(super) not_before: Option<Timestamp>,
-    pub(super) not_after: Option<Timestamp>,
+    pub(super) not_before: Option<Moment>,
+    pub(super) not_after: Option<Moment>,
     /// Alternative names; none if the extension is absent.
     pub(super) names: Option<Vec<GeneralName>>,
     pub(super) basic: Option<BasicConstraints>,
@@ -98,10 +96,10 @@ impl Cert {
             why: why.to_owned(),
         })?;
         let mut invalid = None;
-        for odd in oddity::all(&fields, &[]) {
+        for odd in oddity::all(&fields) {
             match (library, odd.go, odd.openssl) {
                 (Library::Go, Some(words), _) => {
-                    return Err(Unread { words: format!("x509: {words}"), why: odd.what });
+                    return Err(Unread { words, why: odd.what });
                 }
                 (Library::OpenSsl, _, Taken::Refused) => {
                     return Err(Unread { words: "ASN1 lib".to_owned(), why: odd.what });
@@ -131,13 +129,15 @@ impl Cert {
             Library::Go => name.raw.clone(),
             Library::OpenSsl => name.canonical(),
         };
+        let moment =
+            |time: &Time| time.moment().filter(|_| library == Library::Go || time.is_exact());
         let mut cert = Self {
             key: Key::of(&fields),
             signing: Signing::of(&fields),
             subject: comparable(&fields.subject),
             issuer: comparable(&fields.issuer),
-            not_before: fields.not_before.instant(),
-            not_after: fields.not_after.instant(),
+            not_before: moment(&fields.not_before),
+            not_after: moment(&fields.not_after),
             names,
             basic: shelf.get(oid::BASIC_CONSTRAINTS, extensions::basic_constraints),
             usage: shelf.get(oid::KEY_USAGE, extensions::key_usage),
@@ -281,8 +281,8 @@ fn handled(
             | oid::NAME_CONSTRAINTS
             | oid::POLICY_MAPPINGS
             | oid::INHIBIT_ANY_POLICY,
-        ) => true,
-        (
+        )
+        | (
             Library::OpenSsl,
             oid::NETSCAPE_CERT_TYPE
             | oid::IP_ADDRESS_BLOCKS

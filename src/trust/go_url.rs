@@ -1,7 +1,7 @@
 //! Why Go cannot parse a URI among the alternative names, which costs the whole certificate
 //! (`net/url.Parse` of Go 1.26).
 
-use super::constraints::domain_valid;
+use super::constraints::go::domain_valid;
 use super::words::quote;
 
 /// The host part of a URI, as Go has it: with the port, without the user.

@@ -211,7 +211,7 @@ fn curl_match(pattern: &[u8], host: &str) -> bool {
         return false;
     }
     // One dot after the star is too wide a net: then the star is taken for a letter.
-    if suffix.iter().filter(|&&byte| byte == b'.').count() < 2 {
+    if suffix.iter().rposition(|&byte| byte == b'.') == Some(0) {
         return pattern.eq_ignore_ascii_case(host);
     }
     let dot = host.iter().position(|&byte| byte == b'.');

@@ -50,7 +50,7 @@ pub enum Client {
     OpenSsl,
     /// curl, and git with an OpenSSL libcurl.
     Curl,
-    /// Ruby's Net::HTTP: GitLab Rails.
+    /// Ruby's `Net::HTTP`: GitLab Rails.
     Ruby,
 }
 
@@ -121,8 +121,9 @@ pub fn judge(store: &Store, chain: &[Der], name: &str, at: Timestamp) -> Verdict
     let profile = Profile::of(store.client());
     let circumstances = Circumstances { profile, name, at };
     if let Some((file, words, why)) = store.refusal() {
-        let kind = Kind::StoreRefused { words: words.clone(), why: why.clone() };
-        return refused(profile, vec![Breach::new(kind, format!("the anchor in {file}"), 0)]);
+        let (file, words, why) = (file.clone(), words.clone(), why.clone());
+        let kind = Kind::StoreRefused { file, words, why };
+        return refused(profile, vec![Breach::new(kind, "the trust store".to_owned(), 0)]);
     }
     let mut certs = Vec::with_capacity(chain.len());
     for (depth, der) in chain.iter().enumerate() {
@@ -282,5 +283,128 @@ fn refused(profile: &Profile, breaches: Vec<Breach>) -> Verdict {
         faults,
         decided_by: None,
         anchor: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+    fn params(name: &str, names: &[&str]) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    }
+
+    fn authority(name: &str) -> CertificateParams {
+        let mut params = params(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn store(client: Client, files: &[(&str, &str)]) -> Store {
+        let mut store = Store::new(client);
+        for (name, text) in files {
+            store.add_file(name, text.as_bytes());
+        }
+        store
+    }
+
+    struct Site {
+        root: String,
+        intermediate: String,
+        leaf: String,
+        chain: Vec<Der>,
+    }
+
+    fn site() -> Site {
+        let keys = [(); 3].map(|()| KeyPair::generate().unwrap());
+        let root = authority("Root").self_signed(&keys[0]).unwrap();
+        let issuer = Issuer::new(authority("Root"), &keys[0]);
+        let intermediate = authority("Issuing").signed_by(&keys[1], &issuer).unwrap();
+        let issuer = Issuer::new(authority("Issuing"), &keys[1]);
+        let leaf = params("git.test", &["git.test"]).signed_by(&keys[2], &issuer).unwrap();
+        Site {
+            root: root.pem(),
+            intermediate: intermediate.pem(),
+            leaf: leaf.pem(),
+            chain: vec![leaf.der().to_vec(), intermediate.der().to_vec()],
+        }
+    }
+
+    #[test]
+    fn acceptance_names_the_file_and_what_it_rests_on() {
+        let site = site();
+        let now = at("2026-11-22T12:00:00Z");
+        let cases = [
+            (&site.root, Anchor::Root),
+            (&site.intermediate, Anchor::Intermediate),
+            (&site.leaf, Anchor::Leaf),
+        ];
+        for (file, anchor) in cases {
+            let files = [("empty.crt", ""), ("ca.crt", file.as_str())];
+            let verdict = judge(&store(Client::Go, &files), &site.chain, "git.test", now);
+            assert!(verdict.accepted && verdict.error.is_none() && verdict.faults.is_empty());
+            assert_eq!(verdict.anchor, Some(anchor));
+            assert_eq!(verdict.decided_by.as_deref(), Some("ca.crt"));
+            assert!(verdict.why.ends_with("ca.crt"), "{}", verdict.why);
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_and_the_first_is_what_users_see() {
+        let key = KeyPair::generate().unwrap();
+        let mut params = params("git.test", &[]);
+        params.not_after = rcgen::date_time_ymd(2025, 1, 1);
+        let cert = params.self_signed(&key).unwrap();
+        let store = store(Client::Go, &[("ca.crt", &site().root)]);
+        let verdict =
+            judge(&store, &[cert.der().to_vec()], "git.test", at("2026-11-22T12:00:00.5Z"));
+        let codes: Vec<&str> = verdict.faults.iter().map(|fault| fault.code.as_str()).collect();
+        assert_eq!(codes, ["expired", "common-name-only", "unknown-authority"]);
+        let words = "x509: certificate has expired or is not yet valid: \
+                     current time 2026-11-22T12:00:00Z is after 2025-01-01T00:00:00Z";
+        assert_eq!(verdict.error, Some(format!("{GO_PREFIX}{words}")));
+        assert!(verdict.why.starts_with("git.test expired on "), "{}", verdict.why);
+    }
+
+    #[test]
+    fn a_refused_store_is_what_users_see_if_there_is_no_other() {
+        let site = site();
+        let now = at("2026-11-22T12:00:00Z");
+        let refused = store(Client::Curl, &[("/etc/ca.crt", "")]);
+        let verdict = judge(&refused, &site.chain, "git.test", now);
+        let words = "curl: (77) error setting certificate file: /etc/ca.crt";
+        assert_eq!(verdict.error.as_deref(), Some(words));
+        assert_eq!(verdict.why, "the trust store is refused: /etc/ca.crt is empty");
+        let files = [("/etc/ca.crt", ""), ("/etc/other.crt", site.root.as_str())];
+        assert!(judge(&store(Client::Curl, &files), &site.chain, "git.test", now).accepted);
+    }
+
+    #[test]
+    fn nothing_served_is_refused() {
+        for client in Client::ALL {
+            let mut store = Store::new(client);
+            store.add_file("ca.crt", site().root.as_bytes());
+            let verdict = judge(&store, &[], "git.test", at("2026-11-22T12:00:00Z"));
+            assert_eq!(verdict.faults[0].code, "no-certificate");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_judged(chain: Vec<Vec<u8>>, text: Vec<u8>, name: String) {
+            for client in Client::ALL {
+                let mut store = Store::new(client);
+                store.add_file("ca.crt", &text);
+                let _ = judge(&store, &chain, &name, Timestamp::UNIX_EPOCH);
+            }
+        }
     }
 }

@@ -5,14 +5,16 @@
 //! certificate whose essential extensions it cannot read it marks invalid (crypto/x509,
 //! `v3_purp.c`), and such a certificate is nobody's issuer and finds none.
 
+use std::collections::BTreeSet;
+
 use crate::parse::certificate::der::{self, Lengths};
+use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
     self, GeneralName, NameConstraints, PathLength, general, oid,
 };
-use crate::parse::certificate::fields::{Fields, Time};
-use crate::parse::certificate::key::{Key, bit_length};
+use crate::parse::certificate::fields::{Extension, Fields, Time};
+use crate::parse::certificate::key::{self as public_key, Key, bit_length};
 use crate::parse::certificate::name::{Attribute, Name, decode};
-use crate::parse::certificate::signature;
 use crate::trust::words::{go_ip, quote};
 use crate::trust::{constraints, go_url};
 
@@ -32,45 +34,37 @@ pub(super) enum Taken {
 pub(super) struct Oddity {
     /// What it is, in plain words.
     pub(super) what: String,
-    /// Go's error after `x509: `; nothing if Go does not mind.
+    /// Go's error; nothing if Go does not mind.
     pub(super) go: Option<String>,
     pub(super) openssl: Taken,
 }
 
 impl Oddity {
-    fn new(what: &str, go: impl Into<String>, openssl: Taken) -> Self {
-        Self { what: what.to_owned(), go: Some(go.into()), openssl }
+    /// `go` is its error after `x509: `.
+    fn new(what: &str, go: impl AsRef<str>, openssl: Taken) -> Self {
+        Self { what: what.to_owned(), go: Some(format!("x509: {}", go.as_ref())), openssl }
     }
 }
 
-/// Everything odd about a certificate, in the order in which Go comes across it. `after` is what
-/// lies behind it in its envelope.
-pub(super) fn all(fields: &Fields, after: &[u8]) -> Vec<Oddity> {
+/// Everything odd about a certificate, in the order in which Go comes across it.
+pub(super) fn all(fields: &Fields) -> Vec<Oddity> {
     let mut found = Vec::new();
     envelope(fields, &mut found);
     name(&fields.issuer, "issuer", &mut found);
-    for (which, time) in [("notBefore", &fields.not_before), ("notAfter", &fields.not_after)] {
-        found.extend(time_oddity(which, time));
-    }
+    found.extend(time("notBefore", &fields.not_before));
+    found.extend(time("notAfter", &fields.not_after));
     name(&fields.subject, "subject", &mut found);
     found.extend(key(fields));
-    if fields.version == 3 {
-        duplicates(fields, Taken::Invalid, &mut found);
-    } else if fields.extensions.is_empty() {
-        // Nothing to be read twice.
-    } else {
-        duplicates(fields, Taken::Invalid, &mut found);
-        found.iter_mut().filter(|odd| odd.what.contains("extension")).for_each(|odd| odd.go = None);
+    let before_extensions = found.len();
+    duplicates(fields, &mut found);
+    for each in &fields.extensions {
+        found.extend(extension(each, fields.lengths()));
     }
-    for index in 0..fields.extensions.len() {
-        let mut odd = extension(fields, index);
-        if fields.version != 3 {
-            odd.iter_mut().for_each(|odd| odd.go = None);
+    if fields.version != 3 {
+        // Go does not look at extensions that should not be there.
+        for odd in found.iter_mut().skip(before_extensions) {
+            odd.go = None;
         }
-        found.append(&mut odd);
-    }
-    if !after.is_empty() {
-        found.push(Oddity::new("bytes follow the certificate", "trailing data", Taken::Ignored));
     }
     found
 }
@@ -110,11 +104,10 @@ fn envelope(fields: &Fields, found: &mut Vec<Oddity>) {
     }
 }
 
-fn time_oddity(which: &str, time: &Time) -> Option<Oddity> {
-    // Go reads a UTCTime without seconds too. OpenSSL notices when it comes to compare.
+fn time(which: &str, time: &Time) -> Option<Oddity> {
+    // OpenSSL notices when it comes to compare.
     let kind = if time.tag == der::UTC_TIME { "UTCTime" } else { "GeneralizedTime" };
-    let minutes = time.tag == der::UTC_TIME && time.text.len() == 11;
-    (time.instant().is_none() && !minutes).then(|| {
+    time.moment().is_none().then(|| {
         Oddity::new(
             &format!("{which} is not written as it should be"),
             format!("malformed {kind}"),
@@ -127,7 +120,8 @@ fn name(name: &Name, whose: &str, found: &mut Vec<Oddity>) {
     for attribute in name.attributes() {
         if let Some((go, openssl)) = string(attribute) {
             let what = format!("a string in the {whose} does not fit its type");
-            let go = go.map(|go| format!("invalid RDNSequence: invalid attribute value: {go}"));
+            let go =
+                go.map(|go| format!("x509: invalid RDNSequence: invalid attribute value: {go}"));
             found.push(Oddity { what, go, openssl });
         }
     }
@@ -136,7 +130,7 @@ fn name(name: &Name, whose: &str, found: &mut Vec<Oddity>) {
 /// How Go and OpenSSL take the string of an attribute, unless both read it.
 fn string(attribute: &Attribute) -> Option<(Option<String>, Taken)> {
     let value = &attribute.value;
-    let all = |fits: fn(&u8) -> bool| value.iter().all(fits);
+    let all = |fits: fn(u8) -> bool| value.iter().copied().all(fits);
     let readable = decode(attribute.tag, value).is_some();
     let (go, openssl) = match attribute.tag {
         der::PRINTABLE_STRING => (all(printable), true),
@@ -144,8 +138,8 @@ fn string(attribute: &Attribute) -> Option<(Option<String>, Taken)> {
         der::IA5_STRING => (value.is_ascii(), true),
         der::T61_STRING => (true, true),
         der::UTF8_STRING => (readable, readable),
-        der::BMP_STRING => (readable && bmp(value), value.len() % 2 == 0),
-        der::UNIVERSAL_STRING => (false, value.len() % 4 == 0),
+        der::BMP_STRING => (readable && bmp(value), value.len().is_multiple_of(2)),
+        der::UNIVERSAL_STRING => (false, value.len().is_multiple_of(4)),
         // OpenSSL takes bit strings and sequences here, and tags nobody has defined.
         der::BIT_STRING | der::SEQUENCE => (false, true),
         _ => (false, false),
@@ -162,9 +156,9 @@ fn string(attribute: &Attribute) -> Option<(Option<String>, Taken)> {
     (!go || !openssl).then(|| ((!go).then_some(kind), taken))
 }
 
-/// Go adds `*` and `&` to the letters of a PrintableString.
-fn printable(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(byte)
+/// Go adds `*` and `&` to the letters of a `PrintableString`.
+fn printable(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(&byte)
 }
 
 /// Go leaves the noncharacters out.
@@ -178,34 +172,32 @@ fn key(fields: &Fields) -> Option<Oddity> {
     let parameters = fields.key_algorithm.parameters.as_slice();
     let (what, go) = match Key::of(fields) {
         Key::Rsa { .. } if parameters != [5, 0] => {
-            ("the RSA key lacks its NULL", "RSA key missing NULL parameters".to_owned())
+            ("the RSA key lacks its NULL", "RSA key missing NULL parameters")
         }
-        Key::Rsa { modulus, exponent } => {
-            if bit_length(&modulus) == 0 {
-                ("the RSA modulus is zero", "RSA modulus is not a positive number".to_owned())
-            } else if bit_length(&exponent) == 0 || bit_length(&exponent) > 63 {
-                ("the RSA exponent is out of range", "invalid RSA public exponent".to_owned())
-            } else {
-                return None;
-            }
+        Key::Rsa { modulus, .. } if bit_length(&modulus) == 0 => {
+            ("the RSA modulus is zero", "RSA modulus is not a positive number")
         }
-        Key::Ec { curve, .. } if !curve.name.starts_with("P-") => {
-            ("Go does not know the curve", "unsupported elliptic curve".to_owned())
+        Key::Rsa { exponent, .. } if !(1..64).contains(&bit_length(&exponent)) => {
+            ("the RSA exponent is out of range", "invalid RSA public exponent")
         }
-        Key::Ec { curve, point } if point.first() != Some(&4) => {
-            let _ = curve;
-            ("the point is compressed", "failed to unmarshal elliptic curve point".to_owned())
+        Key::Ec { curve, .. } if !curve.in_go() => {
+            ("Go does not know the curve", "unsupported elliptic curve")
         }
-        Key::Ec { curve, point } if !signature::on_curve(curve, &point) => {
-            ("the point is not on its curve", "failed to unmarshal elliptic curve point".to_owned())
+        Key::Ec { curve, point } if point.first() != Some(&4) || !on_curve(curve, &point) => {
+            return Some(Oddity {
+                what: "the point of the key is compressed, or not on its curve".to_owned(),
+                go: Some("ecdsa: invalid uncompressed public key".to_owned()),
+                openssl: Taken::Ignored,
+            });
         }
-        Key::UnknownCurve => ("the curve is unknown", "unsupported elliptic curve".to_owned()),
-        Key::ExplicitEc => ("the curve has no name", "invalid ECDSA parameters".to_owned()),
-        Key::Ed25519(_) if !parameters.is_empty() => (
-            "the Ed25519 key has parameters",
-            "Ed25519 key encoded with illegal parameters".to_owned(),
-        ),
-        Key::Malformed => ("the public key cannot be read", "invalid RSA public key".to_owned()),
+        Key::UnknownCurve => ("the curve is unknown", "unsupported elliptic curve"),
+        Key::ExplicitEc => ("the curve has no name", "invalid ECDSA parameters"),
+        Key::Ed25519(_) if !parameters.is_empty() => {
+            ("the Ed25519 key has parameters", "Ed25519 key encoded with illegal parameters")
+        }
+        Key::Malformed => {
+            ("the public key cannot be read", public_key::go_complaint(&fields.key_algorithm))
+        }
         _ => return None,
     };
     Some(Oddity::new(what, go, Taken::Ignored))
@@ -230,99 +222,121 @@ pub(super) fn essential(oid: &[u8]) -> bool {
     .contains(&oid)
 }
 
-fn duplicates(fields: &Fields, essential_taken: Taken, found: &mut Vec<Oddity>) {
-    let mut seen = std::collections::BTreeSet::new();
+fn duplicates(fields: &Fields, found: &mut Vec<Oddity>) {
+    let mut seen = BTreeSet::new();
     for extension in &fields.extensions {
         if !seen.insert(extension.oid.as_slice()) {
             let dotted = der::dotted(&extension.oid);
-            let taken = if essential(&extension.oid) { essential_taken } else { Taken::Ignored };
             found.push(Oddity::new(
                 &format!("the extension {dotted} is there twice"),
                 format!("certificate contains duplicate extension with OID {}", quote(&dotted)),
-                taken,
+                malformed(&extension.oid),
             ));
         }
     }
 }
 
+/// How OpenSSL takes an extension that it cannot read.
+fn malformed(oid: &[u8]) -> Taken {
+    if essential(oid) { Taken::Invalid } else { Taken::Ignored }
+}
+
 /// What is odd about one extension.
-fn extension(fields: &Fields, index: usize) -> Vec<Oddity> {
-    let Some(extension) = fields.extensions.get(index) else { return Vec::new() };
-    let (value, lengths) = (extension.value.as_slice(), fields.lengths());
-    let malformed = |go: &str| {
-        let taken = if essential(&extension.oid) { Taken::Invalid } else { Taken::Ignored };
-        vec![Oddity::new(&format!("it has an {go}"), go, taken)]
-    };
-    let critical = |go: &str| Oddity::new(&format!("its {go}"), go, Taken::Ignored);
-    match extension.oid.as_slice() {
-        oid::KEY_USAGE => match extensions::key_usage(value, lengths) {
-            None => malformed("invalid key usage"),
-            Some(0) => vec![Oddity {
-                what: "its key usage is empty".to_owned(),
-                go: None,
-                openssl: Taken::Invalid,
-            }],
-            Some(_) => Vec::new(),
-        },
+fn extension(extension: &Extension, lengths: Lengths) -> Vec<Oddity> {
+    let (value, which) = (extension.value.as_slice(), extension.oid.as_slice());
+    if extension.critical
+        && let Some(go) = never_critical(which)
+    {
+        return vec![Oddity::new(&format!("its {go}"), go, Taken::Ignored)];
+    }
+    match which {
+        oid::KEY_USAGE if extensions::key_usage(value, lengths) == Some(0) => {
+            let what = "its key usage is empty".to_owned();
+            vec![Oddity { what, go: None, openssl: Taken::Invalid }]
+        }
         oid::BASIC_CONSTRAINTS => basic_constraints(value, lengths),
-        oid::SUBJECT_ALT_NAME => match extensions::general_names(value, lengths) {
-            None => malformed("invalid subject alternative names"),
-            Some(names) => alternative_names(&names),
-        },
         oid::NAME_CONSTRAINTS => name_constraints(value, lengths),
-        oid::CRL_DISTRIBUTION_POINTS
-            if extensions::distribution_points(value, lengths).is_none() =>
-        {
-            malformed("invalid CRL distribution point")
-        }
-        oid::AUTHORITY_KEY_ID if extension.critical => {
-            vec![critical("authority key identifier incorrectly marked critical")]
-        }
-        oid::AUTHORITY_KEY_ID if extensions::authority_key_id(value, lengths).is_none() => {
-            malformed("invalid authority key identifier")
-        }
-        oid::SUBJECT_KEY_ID if extension.critical => {
-            vec![critical("subject key identifier incorrectly marked critical")]
-        }
-        oid::SUBJECT_KEY_ID if extensions::subject_key_id(value, lengths).is_none() => {
-            malformed("invalid subject key identifier")
-        }
-        oid::EXTENDED_KEY_USAGE if extensions::purposes(value, lengths).is_none() => {
-            malformed("invalid extended key usages")
-        }
-        oid::CERTIFICATE_POLICIES => match extensions::policies(value, lengths) {
-            Some(policies) if distinct(&policies) => Vec::new(),
-            _ => malformed("invalid certificate policies"),
+        oid::SUBJECT_ALT_NAME => match extensions::general_names(value, lengths) {
+            Some(names) => names.iter().filter_map(alternative_name).collect(),
+            None => unreadable(which, value, lengths).into_iter().collect(),
         },
-        oid::POLICY_MAPPINGS if extensions::policy_mappings(value, lengths).is_none() => {
-            malformed("invalid policy mappings extension")
-        }
-        oid::POLICY_CONSTRAINTS if extensions::policy_constraints(value, lengths).is_none() => {
-            malformed("invalid policy constraints extension")
-        }
-        oid::INHIBIT_ANY_POLICY if extensions::inhibit_any_policy(value, lengths).is_none() => {
-            malformed("invalid inhibit any policy extension")
-        }
-        oid::AUTHORITY_INFO_ACCESS if extension.critical => {
-            vec![critical("authority info access incorrectly marked critical")]
-        }
-        oid::AUTHORITY_INFO_ACCESS
-            if extensions::authority_info_access(value, lengths).is_none() =>
-        {
-            malformed("invalid authority info access")
-        }
         // Netscape's type means nothing to Go.
         oid::NETSCAPE_CERT_TYPE if extensions::key_usage(value, lengths).is_none() => {
             let what = "its Netscape certificate type is malformed".to_owned();
             vec![Oddity { what, go: None, openssl: Taken::Invalid }]
         }
-        _ => Vec::new(),
+        _ => unreadable(which, value, lengths).into_iter().collect(),
     }
 }
 
+/// Go's complaint about extensions that must not be critical.
+fn never_critical(oid: &[u8]) -> Option<&'static str> {
+    match oid {
+        oid::AUTHORITY_KEY_ID => Some("authority key identifier incorrectly marked critical"),
+        oid::SUBJECT_KEY_ID => Some("subject key identifier incorrectly marked critical"),
+        oid::AUTHORITY_INFO_ACCESS => Some("authority info access incorrectly marked critical"),
+        _ => None,
+    }
+}
+
+/// What is odd about an extension that is not what its definition asks for.
+fn unreadable(which: &[u8], value: &[u8], lengths: Lengths) -> Option<Oddity> {
+    let is_list = extensions::is_sequence(value, lengths);
+    let (readable, go) = match which {
+        oid::KEY_USAGE => (extensions::key_usage(value, lengths).is_some(), "invalid key usage"),
+        oid::SUBJECT_ALT_NAME => (
+            extensions::general_names(value, lengths).is_some(),
+            if is_list {
+                "invalid subject alternative name"
+            } else {
+                "invalid subject alternative names"
+            },
+        ),
+        oid::CRL_DISTRIBUTION_POINTS => (
+            extensions::distribution_points(value, lengths).is_some(),
+            if is_list {
+                "invalid CRL distribution point"
+            } else {
+                "invalid CRL distribution points"
+            },
+        ),
+        oid::AUTHORITY_KEY_ID => (
+            extensions::authority_key_id(value, lengths).is_some(),
+            "invalid authority key identifier",
+        ),
+        oid::SUBJECT_KEY_ID => {
+            (extensions::subject_key_id(value, lengths).is_some(), "invalid subject key identifier")
+        }
+        oid::EXTENDED_KEY_USAGE => {
+            (extensions::purposes(value, lengths).is_some(), "invalid extended key usages")
+        }
+        oid::CERTIFICATE_POLICIES => (
+            extensions::policies(value, lengths).is_some_and(|policies| distinct(&policies)),
+            "invalid certificate policies",
+        ),
+        oid::POLICY_MAPPINGS => (
+            extensions::policy_mappings(value, lengths).is_some(),
+            "invalid policy mappings extension",
+        ),
+        oid::POLICY_CONSTRAINTS => (
+            extensions::policy_constraints(value, lengths).is_some(),
+            "invalid policy constraints extension",
+        ),
+        oid::INHIBIT_ANY_POLICY => (
+            extensions::inhibit_any_policy(value, lengths).is_some(),
+            "invalid inhibit any policy extension",
+        ),
+        oid::AUTHORITY_INFO_ACCESS => (
+            extensions::authority_info_access(value, lengths).is_some(),
+            "invalid authority info access",
+        ),
+        _ => return None,
+    };
+    (!readable).then(|| Oddity::new(&format!("it has an {go}"), go, malformed(which)))
+}
+
 fn distinct(policies: &[Vec<u8>]) -> bool {
-    let set: std::collections::BTreeSet<&Vec<u8>> = policies.iter().collect();
-    set.len() == policies.len()
+    policies.iter().collect::<BTreeSet<_>>().len() == policies.len()
 }
 
 fn basic_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
@@ -337,10 +351,6 @@ fn basic_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
         }
         Some(PathLength::Most(_) | PathLength::Unlimited) => Vec::new(),
     }
-}
-
-fn alternative_names(names: &[GeneralName]) -> Vec<Oddity> {
-    names.iter().filter_map(alternative_name).collect()
 }
 
 fn alternative_name(name: &GeneralName) -> Option<Oddity> {
@@ -409,20 +419,20 @@ fn constraint(base: &GeneralName) -> Option<String> {
     };
     match base.tag {
         general::DNS | general::URI | general::EMAIL if !ascii => not_ascii(),
-        general::DNS if !constraints::domain_valid(&text, true) => {
+        general::DNS if !constraints::go::domain_valid(&text, true) => {
             Some(format!("failed to parse dnsName constraint {}", quote(&text)))
         }
         general::URI if go_ip(&text).is_some() => {
             Some(format!("failed to parse URI constraint {}: cannot be IP address", quote(&text)))
         }
-        general::URI if !constraints::domain_valid(&text, true) => {
+        general::URI if !constraints::go::domain_valid(&text, true) => {
             Some(format!("failed to parse URI constraint {}", quote(&text)))
         }
         general::EMAIL => {
             let fits = if text.contains('@') {
-                constraints::mailbox(&text).is_some()
+                constraints::go::mailbox(&text).is_some()
             } else {
-                constraints::domain_valid(&text, true)
+                constraints::go::domain_valid(&text, true)
             };
             (!fits).then(|| format!("failed to parse rfc822Name constraint {}", quote(&text)))
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::breach::{Breach, Hint, Kind};
 use super::cert::Cert;
 use super::rules::{Circumstances, Path, Rule, Trust, trust};
@@ -253,12 +255,12 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
     }
 
     pub(super) fn search(mut self) -> Found<'a> {
-        let mut standing = self.from_store();
+        let mut standing = self.take_from_store();
         while matches!(standing, Standing::Untrusted) && self.path.sent == self.path.certs.len() {
             let Some(issuer) = self.issuer_among_sent() else { break };
             self.path.certs.push(issuer);
             self.path.sent += 1;
-            standing = self.from_store();
+            standing = self.take_from_store();
         }
         let length = self.path.certs.len();
         if matches!(standing, Standing::Untrusted)
@@ -276,7 +278,7 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
     }
 
     /// Takes issuers from the store for as long as there are some and none decides.
-    fn from_store(&mut self) -> Standing {
+    fn take_from_store(&mut self) -> Standing {
         while let Some(&tip) = self.path.certs.last() {
             let length = self.path.certs.len();
             if length > MOST_DEPTH + 1 {
@@ -360,7 +362,7 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
             if self.valid_now(candidate) {
                 return Some(candidate);
             }
-            if best.is_none_or(|best| candidate.not_after > best.not_after) {
+            if best.is_none_or(|best| expiry(candidate) > expiry(best)) {
                 best = Some(candidate);
             }
         }
@@ -369,8 +371,8 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
 
     fn valid_now(&self, cert: &Cert) -> bool {
         let now = self.circumstances.at.as_second();
-        cert.not_before.is_some_and(|since| since.as_second() <= now)
-            && cert.not_after.is_some_and(|until| until.as_second() > now)
+        cert.not_before.is_some_and(|since| since.instant.as_second() <= now)
+            && cert.not_after.is_some_and(|until| until.instant.as_second() > now)
     }
 
     fn incomplete(&self) -> Option<Breach> {
@@ -378,7 +380,9 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
         let length = self.path.certs.len();
         let kind = if length > MOST_DEPTH + 1 {
             Kind::ChainTooLong
-        } else if tip.self_signed && tip.invalid.is_none() {
+        } else if let Some(why) = &tip.invalid {
+            Kind::Invalid(why.clone())
+        } else if tip.self_signed {
             if length == 1 { Kind::SelfSigned } else { Kind::SelfSignedAtTop }
         } else if self.path.sent < length {
             Kind::IncompleteStore
@@ -391,4 +395,8 @@ impl<'a, 'c> FirstIssuer<'a, 'c> {
     fn breach(&self, kind: Kind, cert: &Cert) -> Breach {
         Breach::new(kind, cert.label(), self.path.certs.len().saturating_sub(1))
     }
+}
+
+fn expiry(cert: &Cert) -> Option<Timestamp> {
+    cert.not_after.map(|moment| moment.instant)
 }

@@ -205,11 +205,8 @@ enum Header {
 /// Drops what OpenSSL takes for blanks at the end of a line: everything up to the space, and,
 /// since its `char` is signed, everything beyond ASCII. A NUL within ends the line.
 fn sanitize(piece: &[u8]) -> &[u8] {
-    let kept = piece
-        .iter()
-        .rposition(|&byte| byte > b' ' && byte < 0x80)
-        .map_or(&[][..], |last| piece.get(..=last).unwrap_or_default());
-    kept
+    let last = piece.iter().rposition(|&byte| byte > b' ' && byte < 0x80);
+    last.and_then(|last| piece.get(..=last)).unwrap_or_default()
 }
 
 /// Standard base 64 with padding; line ends do not count.

@@ -90,7 +90,7 @@ const LEAF_KEY: Step = Step::Leaf(&[Rule::KeyStrength]);
 const EXTENSIONS: Step =
     Step::Up(&[Rule::Critical, Rule::Authority, Rule::NamedCurve, Rule::Purpose, Rule::PathLength]);
 const STRENGTH: Step = Step::Up(&[Rule::AuthorityKeyStrength, Rule::SignatureStrength]);
-const SIGNATURES: Step = Step::Down(&[Rule::MaySign, Rule::Signature, Rule::Dates]);
+const SIGNATURES: Step = Step::Down(&[Rule::Dates, Rule::MaySign, Rule::Signature]);
 const NAME: Step = Step::Leaf(&[Rule::HostName]);
 const CONSTRAINTS: Step = Step::Whole(&[Rule::NameConstraints]);
 
@@ -114,7 +114,7 @@ static CURL: Profile = Profile {
     words: curl_words,
 };
 
-/// Ruby's Net::HTTP, as in Rails: the name is compared in the verify callback for the leaf, which
+/// Ruby's `Net::HTTP`, as in Rails: the name is compared in the verify callback for the leaf, which
 /// comes after the dates and before the name constraints.
 static RUBY: Profile = Profile {
     library: Library::OpenSsl,
@@ -137,9 +137,15 @@ fn go_words(breach: &Breach) -> String {
     }
 }
 
+/// What OpenSSL says of a file without any certificate; other refusals come from its PEM reader.
+pub(super) const NOTHING_FOUND: &str = "no certificate or crl found";
+
 fn openssl_words(breach: &Breach) -> String {
     match (&breach.kind, breach.kind.openssl()) {
-        (Kind::StoreRefused { .. }, (_, words)) => words.to_owned(),
+        (Kind::StoreRefused { words, .. }, _) if words == NOTHING_FOUND => {
+            format!("x509 certificate routines:X509_load_cert_crl_file_ex:{words}")
+        }
+        (Kind::StoreRefused { words, .. }, _) => format!("PEM routines:{words}"),
         (_, (0, words)) => format!("tls_process_server_certificate:{words}"),
         (_, (number, words)) => format!("verify error:num={number}:{words}"),
     }
@@ -147,8 +153,8 @@ fn openssl_words(breach: &Breach) -> String {
 
 fn curl_words(breach: &Breach) -> String {
     match (&breach.kind, breach.kind.openssl()) {
-        (Kind::StoreRefused { .. }, _) => {
-            "curl: (77) error setting certificate verify locations".to_owned()
+        (Kind::StoreRefused { file, .. }, _) => {
+            format!("curl: (77) error setting certificate file: {file}")
         }
         (Kind::CommonNameMismatch { common, wanted }, _) => format!(
             "curl: (60) SSL: certificate subject name '{common}' does not match target host name \
@@ -158,6 +164,9 @@ fn curl_words(breach: &Breach) -> String {
             "curl: (60) SSL: no alternative certificate subject name matches target host name \
              '{wanted}'"
         ),
+        (Kind::Invalid(_), _) => {
+            "curl: (35) error:1100009E:X509 V3 routines::invalid certificate".to_owned()
+        }
         (_, (0, words)) => format!("curl: (35) {words}"),
         (_, (_, words)) => format!("curl: (60) SSL certificate problem: {words}"),
     }
@@ -165,8 +174,9 @@ fn curl_words(breach: &Breach) -> String {
 
 fn ruby_words(breach: &Breach) -> String {
     match (&breach.kind, breach.kind.openssl()) {
-        (Kind::StoreRefused { .. }, (_, words)) => {
-            format!("SSL_CTX_load_verify_locations: {words}")
+        (Kind::StoreRefused { words, .. }, _) => {
+            let words = if words == NOTHING_FOUND { words } else { "PEM lib" };
+            format!("SSL_CTX_load_verify_file: {words}")
         }
         // Ruby has one error for a name that does not match, be it an address.
         (Kind::NameMismatch { .. }, _) => {

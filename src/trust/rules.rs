@@ -143,11 +143,12 @@ impl Scene<'_> {
         let Some(since) = self.cert.not_before else { return Some(Kind::BadDate(Date::NotBefore)) };
         let Some(until) = self.cert.not_after else { return Some(Kind::BadDate(Date::NotAfter)) };
         let (early, late) = match self.library() {
-            Library::Go => (now < since, now > until),
+            Library::Go => (now < since.instant, now > until.instant),
             // Its clock has whole seconds, and the last of them counts as over.
-            Library::OpenSsl => {
-                (now.as_second() < since.as_second(), now.as_second() >= until.as_second())
-            }
+            Library::OpenSsl => (
+                now.as_second() < since.instant.as_second(),
+                now.as_second() >= until.instant.as_second(),
+            ),
         };
         if early {
             Some(Kind::NotYetValid { now, since })
@@ -311,9 +312,8 @@ impl Scene<'_> {
                 Authority::Stated | Authority::Tolerated => true,
             };
         }
-        const TLS: u16 = usage::DIGITAL_SIGNATURE | usage::KEY_ENCIPHERMENT | usage::KEY_AGREEMENT;
         cert.netscape.is_none_or(|bits| bits & NETSCAPE_SSL_SERVER != 0)
-            && cert.usage.is_none_or(|bits| bits & TLS != 0)
+            && cert.usage.is_none_or(|bits| bits & TLS_SERVER != 0)
     }
 
     fn named_curve(&self) -> Option<Kind> {
@@ -338,14 +338,17 @@ impl Scene<'_> {
     fn name_constraints(&self) -> Option<Breach> {
         let certs = &self.path.certs;
         let result = match self.library() {
-            Library::Go => constraints::go(certs),
-            Library::OpenSsl => constraints::openssl(certs),
+            Library::Go => constraints::go::check(certs),
+            Library::OpenSsl => constraints::openssl::check(certs),
         };
         let (depth, constraint) = result.err()?;
         let certificate = certs.get(depth)?.label();
         Some(Breach { kind: Kind::NotAuthorizedForName(constraint), certificate, depth })
     }
 }
+
+/// What a TLS server may do with its key, any of it.
+const TLS_SERVER: u16 = usage::DIGITAL_SIGNATURE | usage::KEY_ENCIPHERMENT | usage::KEY_AGREEMENT;
 
 /// Bits of Netscape's certificate type.
 const NETSCAPE_SSL_SERVER: u16 = 1 << 1;
@@ -368,11 +371,10 @@ fn authority(cert: &Cert) -> Authority {
     match cert.basic {
         _ if unfit || cert.invalid.is_some() => Authority::None,
         Some(basic) if basic.is_ca => Authority::Stated,
-        Some(_) => Authority::None,
         None if cert.fields.version == 1 && cert.self_signed => Authority::Tolerated,
         None if cert.usage.is_some() => Authority::Tolerated,
         None if netscape => Authority::Netscape,
-        None => Authority::None,
+        Some(_) | None => Authority::None,
     }
 }
 
@@ -411,14 +413,13 @@ fn weak_key(key: &Key) -> bool {
             key.bits() < LEAST_RSA_BITS || crate::parse::certificate::key::bit_length(q) < 224
         }
         Key::Malformed | Key::Unknown | Key::UnknownCurve => true,
-        Key::Ec { .. } | Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => {
-            false
-        }
+        Key::Ec { curve, .. } => curve.bits < 224,
+        Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => false,
     }
 }
 
-/// The smallest RSA key that OpenSSL counts as 112 bits of security.
-const LEAST_RSA_BITS: u32 = 2048;
+/// The smallest RSA key that OpenSSL counts as 112 bits of security (measured with 3.0.19).
+const LEAST_RSA_BITS: u32 = 1963;
 
 /// Go's name for a key that a TLS client cannot use.
 fn unusable_key(key: &Key) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cert::{Cert, Settings};
 use super::pem::{self, Block, OpenSsl};
-use super::profile::{Library, Profile};
+use super::profile::{Library, NOTHING_FOUND, Profile};
 use super::{Client, Der};
 use crate::parse::certificate::der::{self, Lengths, Reader};
 
@@ -52,6 +52,24 @@ pub fn read(client: Client, bytes: &[u8]) -> StoreFile {
         Library::Go => read_go(bytes),
         Library::OpenSsl => read_openssl(bytes),
     }
+}
+
+/// The certificates of a PEM text that stands for what a server sends, leaf first. They are taken
+/// as they are: whether anybody can read them is part of the verdict.
+pub fn served(bytes: &[u8]) -> Vec<Der> {
+    let mut reader = OpenSsl::new(bytes);
+    let mut blocks = Vec::new();
+    let read = loop {
+        match reader.next() {
+            Ok(Some(block)) => blocks.push(block),
+            Ok(None) => break true,
+            Err(_) => break false,
+        }
+    };
+    // Go's reader passes over what is broken.
+    let blocks = if read { blocks } else { pem::go(bytes) };
+    let certificates = blocks.into_iter().filter(|block| block.label.ends_with("CERTIFICATE"));
+    certificates.map(|block| block.bytes).collect()
 }
 
 impl Store {
@@ -211,10 +229,7 @@ fn read_openssl(bytes: &[u8]) -> StoreFile {
             Ok(Some(block)) => block,
             Ok(None) => break None,
             Err(refusal) => {
-                notes.insert(note(
-                    "broken-block",
-                    "has a broken PEM block, so OpenSSL refuses all of it",
-                ));
+                notes.insert(note(BROKEN, "has a broken PEM block, so OpenSSL refuses all of it"));
                 break Some(refusal.words().to_owned());
             }
         };
@@ -234,12 +249,13 @@ fn read_openssl(bytes: &[u8]) -> StoreFile {
             }
         }
     };
-    file.refusal =
-        refusal.or_else(|| file.read.is_empty().then(|| "no certificate or crl found".to_owned()));
+    file.refusal = refusal.or_else(|| file.read.is_empty().then(|| NOTHING_FOUND.to_owned()));
     if file.refusal.is_some() {
         file.certificates.clear();
         file.read.clear();
-        notes.extend(text_notes(bytes, blocks, "OpenSSL does not see"));
+        let explained = !notes.is_empty();
+        let around = text_notes(bytes, blocks, "OpenSSL does not see");
+        notes.extend(around.into_iter().filter(|note| !explained || note.code != BROKEN));
     }
     file.notes = notes.into_iter().collect();
     file
@@ -307,6 +323,9 @@ fn identifiers(mut reader: Reader<'_>) -> Option<Vec<Vec<u8>>> {
     Some(list)
 }
 
+/// The code of a note on a block that is broken for no reason that has a name.
+const BROKEN: &str = "broken-block";
+
 /// Why PEM blocks may be invisible, judged by the text around them. `seen` blocks were visible.
 fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
     const BEGIN: &[u8] = b"-----BEGIN ";
@@ -336,10 +355,10 @@ fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
             format!("starts with a byte order mark, so {unseen} its first certificate"),
         ));
     }
-    let indented = |line: &&[u8]| {
+    let indented = |line: &[u8]| {
         matches!(line.first(), Some(b' ' | b'\t')) && line.trim_ascii_start().starts_with(BEGIN)
     };
-    if lines.iter().any(|line| indented(&line)) {
+    if lines.iter().any(|line| indented(line)) {
         notes.push(say(
             "indented",
             format!("has indented PEM lines, as if pasted from YAML, so {unseen} them"),
@@ -355,7 +374,7 @@ fn text_notes(bytes: &[u8], seen: usize, unseen: &str) -> Vec<Note> {
         notes.push(note("nul-bytes", "has NUL bytes within"));
     }
     if notes.is_empty() {
-        notes.push(say("broken-block", format!("has a PEM block that is broken, so {unseen} it")));
+        notes.push(say(BROKEN, format!("has a PEM block that is broken, so {unseen} it")));
     }
     notes
 }
@@ -382,4 +401,94 @@ fn no_pem(bytes: &[u8]) -> Note {
         return note("html", "is a web page, not a certificate");
     }
     note("not-pem", "has no PEM block at all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    fn pem() -> String {
+        let params = CertificateParams::new(vec!["git.test".to_owned()]).unwrap();
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    #[track_caller]
+    fn check(text: &[u8], go: (usize, &[&str]), openssl: (usize, &[&str])) {
+        for (client, (count, codes)) in [(Client::Go, go), (Client::OpenSsl, openssl)] {
+            let file = read(client, text);
+            let found: Vec<&str> = file.notes.iter().map(|note| note.code).collect();
+            assert_eq!(file.certificates.len(), count, "{client:?}");
+            assert_eq!(found, codes, "{client:?}");
+            assert_eq!(file.refusal.is_some(), client == Client::OpenSsl && count == 0);
+        }
+    }
+
+    #[test]
+    fn sound_files_have_no_notes() {
+        let pem = pem();
+        check(pem.as_bytes(), (1, &[]), (1, &[]));
+        check(pem.replace('\n', "\r\n").as_bytes(), (1, &[]), (1, &[]));
+        check(format!("text\n{pem}more text\n{pem}").as_bytes(), (2, &[]), (2, &[]));
+    }
+
+    #[test]
+    fn notes_say_what_a_client_does_not_see() {
+        let pem = pem();
+        let marked = format!("\u{feff}{pem}{pem}");
+        check(marked.as_bytes(), (1, &["byte-order-mark"]), (2, &[]));
+        let glued = format!("{}{pem}", pem.trim_end());
+        check(glued.as_bytes(), (0, &["glued-markers"]), (0, &["broken-block", "glued-markers"]));
+        let indented = format!("  {}", pem.replace('\n', "\n  "));
+        check(indented.as_bytes(), (0, &["indented"]), (0, &["indented"]));
+        let trusted = pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+        check(trusted.as_bytes(), (0, &["trusted-label"]), (1, &[]));
+        let request = pem.replace("CERTIFICATE", "CERTIFICATE REQUEST");
+        check(request.as_bytes(), (0, &["request"]), (0, &["request"]));
+        let key = format!("{}{pem}", KeyPair::generate().unwrap().serialize_pem());
+        check(key.as_bytes(), (1, &["private-key"]), (1, &["private-key"]));
+        let broken = pem.replacen("MI", "!!", 1) + &pem;
+        check(broken.as_bytes(), (1, &["broken-block"]), (0, &["broken-block"]));
+    }
+
+    #[test]
+    fn files_that_are_no_pem_are_named() {
+        let der = pem::go(pem().as_bytes())[0].bytes.clone();
+        check(&der, (0, &["der"]), (0, &["der"]));
+        check(b"", (0, &["empty"]), (0, &["empty"]));
+        check(b"\n", (0, &["not-pem"]), (0, &["not-pem"]));
+        check(b"<!DOCTYPE html>\n<title>404", (0, &["html"]), (0, &["html"]));
+        check(&[0x30, 0x03, 0x02, 0x01, 0x03], (0, &["binary"]), (0, &["binary"]));
+        let wide: Vec<u8> =
+            [0xfeff].into_iter().chain(pem().encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        check(&wide, (0, &["utf-16"]), (0, &["utf-16"]));
+    }
+
+    #[test]
+    fn a_sentence_says_which_client_loses_what() {
+        let file = read(Client::Go, format!("\u{feff}{}", pem()).as_bytes());
+        let text = "starts with a byte order mark, so Go does not see its first certificate";
+        assert_eq!(file.notes[0].text, text);
+    }
+
+    #[test]
+    fn served_certificates_are_taken_as_they_are() {
+        let rubbish = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        let text = format!("\u{feff}{}{key}{rubbish}", pem());
+        assert_eq!(served(text.as_bytes()).len(), 2);
+        assert_eq!(served(text.as_bytes())[1], [0, 1, 2]);
+        assert_eq!(served(format!("{}{rubbish}", rubbish.replace("AA", "!!")).as_bytes()).len(), 1);
+    }
+
+    #[test]
+    fn each_certificate_counts_once_and_knows_its_file() {
+        let pem = pem();
+        let mut store = Store::new(Client::Go);
+        store.add_file("first.crt", pem.as_bytes());
+        store.add_file("second.crt", pem.as_bytes());
+        assert_eq!(store.len(), 1);
+        let cert = store.anchors[0].0.clone();
+        assert_eq!(store.file_of(&cert), Some("first.crt"));
+    }
 }

@@ -64,6 +64,7 @@ impl Request {
 }
 
 /// What is sent back.
+#[derive(Clone)]
 pub(crate) struct Response {
     status: u16,
     headers: Vec<(String, String)>,

@@ -36,4 +36,7 @@ mod lab;
 mod node;
 mod pki;
 mod rails;
+mod registry_api;
+mod registry_debug;
+mod site;
 mod standin;

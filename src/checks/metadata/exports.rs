@@ -22,7 +22,7 @@ pub(super) struct Exported<'a> {
 impl Exported<'_> {
     /// What is wrong with it.
     pub(super) fn judge(&self) -> Vec<Finding> {
-        if self.tree.files == 0 {
+        if self.tree.files == 0 && self.reads_nothing() {
             return vec![self.empty()];
         }
         let mut findings = Vec::new();
@@ -40,8 +40,9 @@ impl Exported<'_> {
         findings
     }
 
+    /// What could not be looked at may well hold something.
     fn reads_nothing(&self) -> bool {
-        self.tree.read_by_gitlab().files == 0
+        self.tree.read_by_gitlab().files == 0 && self.tree.unread.count == 0
     }
 
     /// A part that is not read is bad; if nothing is read at all, users have no data.
@@ -261,8 +262,8 @@ impl Exported<'_> {
     fn unfinished(&self) -> Option<Finding> {
         let sample = self.sample(ExportOddity::Unfinished)?;
         let message = format!(
-            "{} of a copy that is still under way or was broken off",
-            if sample.count == 1 { "1 file is" } else { "some files are" }
+            "a copy is still under way or was broken off: it left {} of its own",
+            files(sample.count)
         );
         let command = format!(
             r"find -L {} \( -name '*.gstmp' -o -name '.*.ndjson.*' \) -mmin +60 -print",
@@ -304,7 +305,7 @@ fn merge(from: &str, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::files::{Chunks, Volume};
+    use crate::host::files::{Chunks, Unread, Volume};
 
     const FOLDER: &str = "/rails/vendor/package_metadata/licenses";
 
@@ -355,6 +356,17 @@ mod tests {
             assert_eq!((findings[0].severity, findings[0].code), (Severity::Error, "empty-folder"));
             assert!(findings[0].remedy.commands[0].contains(data.bucket()));
         }
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_not_called_empty() {
+        let why = crate::host::Unknown::Denied("no".to_owned());
+        let unread = Unread { path: FOLDER.to_owned(), why };
+        let unread = Sample { count: 1, first: [unread].into() };
+        let mut tree = ExportTree { has_v2: true, unread, ..ExportTree::default() };
+        assert_eq!(judge(DataType::Licenses, &tree), []);
+        tree.files = 1;
+        assert_eq!(judge(DataType::Licenses, &tree), []);
     }
 
     #[test]

@@ -2,8 +2,12 @@
 
 use super::Group;
 
+mod answers;
 mod api;
+mod broken;
 mod debug_server;
+mod examined;
+mod keeper;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {

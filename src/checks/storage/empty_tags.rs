@@ -73,12 +73,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         (false, _) => {}
     }
-    if host.ask(FileFacts::of(&root.value)).await?.is_none() {
-        let why = format!("{} does not exist; is a disk not mounted?", root.value);
-        return Err(Unknown::Unreadable(why).into());
-    }
     let top = registry.join("v2/repositories");
     match host.ask(RegistryTags::of(&top)).await? {
+        TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
+            let why = format!("{} does not exist; is a disk not mounted?", root.value);
+            Err(Unknown::Unreadable(why).into())
+        }
         TagListing::Missing => {
             Err(Stop::not_applicable(format!("nothing was ever pushed: {top} does not exist")))
         }
@@ -176,7 +176,7 @@ fn words(oddity: TagOddity) -> Words {
             ),
             advice: "Remove the files; no image is in them.",
             command: "rm -- PATH",
-            all: "-path '*/_manifests/tags/*' -prune ! -type d -print",
+            all: "-path '*/_manifests/tags/*' -prune ! -xtype d ! -xtype l -print",
         },
         TagOddity::InvalidName => Words {
             severity: Severity::Error,
@@ -190,7 +190,7 @@ fn words(oddity: TagOddity) -> Words {
             advice: "Move them out of the storage. An image behind them stays in the registry \
                      under its other tags and its digest.",
             command: MOVE_OUT,
-            all: "-path '*/_manifests/tags/*' -prune -regextype posix-extended \
+            all: "-path '*/_manifests/tags/*' -prune -xtype d -regextype posix-extended \
                   ! -regex '.*/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}' -print",
         },
         TagOddity::EmptyFolder => Words {

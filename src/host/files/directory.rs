@@ -1,10 +1,18 @@
 //! Question: what a folder holds.
 
+use std::collections::BinaryHeap;
+use std::ffi::CStr;
+use std::fs::File as Handle;
+use std::io;
+
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use super::open::{is_missing, place, refusal};
+use super::locate::locate;
+use super::open::{is_missing, refusal};
 use crate::host::{Machine, Question, Scope, Unknown};
 
 /// More entries than any folder of configuration has; a fuller one is cut off and says so.
@@ -86,12 +94,9 @@ impl Question for Directory {
 }
 
 fn list(scope: &Scope, path: &Utf8Path) -> Result<Listing, Unknown> {
-    let read = place(scope, path).and_then(|(base, rest)| {
-        let full = base.join(rest);
-        match Kind::from(&std::fs::metadata(&full)?) {
-            Kind::Directory => entries(&full),
-            other => Ok(Listing::NotADirectory(other)),
-        }
+    let read = locate(scope, path).and_then(|found| match Kind::from(&found.metadata()?) {
+        Kind::Directory => entries(&found),
+        other => Ok(Listing::NotADirectory(other)),
     });
     match read {
         Err(error) if is_missing(&error) => Ok(Listing::Missing),
@@ -100,18 +105,44 @@ fn list(scope: &Scope, path: &Utf8Path) -> Result<Listing, Unknown> {
     }
 }
 
-fn entries(folder: &Utf8Path) -> std::io::Result<Listing> {
-    let mut entries = Vec::new();
+/// The first entries by name. A folder of millions is read to its end, for the system lists it in
+/// no order, but no more of it is kept.
+fn entries(folder: &Handle) -> io::Result<Listing> {
+    let mut first = BinaryHeap::new();
     let mut cut_off = false;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entries.len() == MAX_ENTRIES {
+    for_each_entry(folder, |name, kind| {
+        first.push(Entry { name: name.to_string_lossy().into_owned(), kind });
+        if first.len() > MAX_ENTRIES {
             cut_off = true;
-            break;
+            first.pop();
         }
-        let kind = Kind::from(&entry.metadata()?);
-        entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), kind });
+        Ok(())
+    })?;
+    Ok(Listing::Entries { entries: first.into_sorted_vec(), cut_off })
+}
+
+/// Every entry of a folder, in no order, without those that vanish meanwhile.
+pub(super) fn for_each_entry(
+    folder: &Handle,
+    mut each: impl FnMut(&CStr, Kind) -> io::Result<()>,
+) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let readable = openat(folder, ".", flags, Mode::empty())?;
+    for entry in Dir::new(readable)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            // Some file systems tell the kind only when asked for it.
+            FileType::Unknown => match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => continue,
+                status => FileType::from_raw_mode(status?.st_mode),
+            },
+            known => known,
+        };
+        each(name, kind.into())?;
     }
-    entries.sort();
-    Ok(Listing::Entries { entries, cut_off })
+    Ok(())
 }

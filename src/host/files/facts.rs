@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use super::open::{is_missing, place, refusal};
+use super::locate::{link_text, locate};
+use super::open::{is_missing, refusal};
 use crate::host::system::Accounts;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -60,18 +61,21 @@ impl Question for FileFacts {
 
     async fn look(&self, machine: &Machine) -> Result<Option<Facts>, Unknown> {
         let (scope, path) = (machine.scope().clone(), self.path.clone());
-        machine.off_thread(move || facts(&scope, &path)).await
+        let accounts = machine.accounts();
+        machine
+            .off_thread(move || {
+                facts(&scope, &path, accounts.get_or_init(|| Accounts::read(&scope)))
+            })
+            .await
     }
 }
 
-fn facts(scope: &Scope, path: &Utf8Path) -> Result<Option<Facts>, Unknown> {
-    let found = place(scope, path).and_then(|(base, rest)| std::fs::metadata(base.join(rest)));
-    let metadata = match found {
+fn facts(scope: &Scope, path: &Utf8Path, accounts: &Accounts) -> Result<Option<Facts>, Unknown> {
+    let metadata = match locate(scope, path).and_then(|found| found.metadata()) {
         Ok(metadata) => metadata,
         Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(refusal(path, &error)),
     };
-    let accounts = Accounts::read(scope);
     Ok(Some(Facts {
         kind: Kind::from(&metadata),
         size: metadata.len(),
@@ -83,12 +87,4 @@ fn facts(scope: &Scope, path: &Utf8Path) -> Result<Option<Facts>, Unknown> {
         modified: Timestamp::new(metadata.mtime(), 0).unwrap_or(Timestamp::UNIX_EPOCH),
         link: link_text(scope, path),
     }))
-}
-
-/// What the last part of the path says, where that is a link itself.
-fn link_text(scope: &Scope, path: &Utf8Path) -> Option<String> {
-    let (folder, name) = (path.parent()?, path.file_name()?);
-    let (base, rest) = place(scope, folder).ok()?;
-    let target = std::fs::read_link(base.join(rest).join(name)).ok()?;
-    Some(target.to_string_lossy().into_owned())
 }

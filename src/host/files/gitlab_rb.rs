@@ -18,6 +18,12 @@ pub struct GitlabRb {
 /// A file that includes one that includes one: nobody goes deeper.
 const MAX_ROUNDS: usize = 8;
 
+/// More included files than anybody has.
+const MAX_FILES: usize = 100;
+
+/// How much all included files together may hold, in bytes.
+const MAX_INCLUDED: usize = 16 << 20;
+
 impl Question for GitlabRb {
     type Answer = File<Settings>;
 
@@ -39,19 +45,29 @@ impl Question for GitlabRb {
             File::Malformed(malformed) => return Ok(File::Malformed(malformed)),
         };
         let mut files = Files::from([(self.path.clone(), Some(main))]);
+        let mut room = MAX_INCLUDED;
         for _ in 0..MAX_ROUNDS {
             let settings = evaluated(machine, &self.path, &files).await?;
-            if settings.unread.is_empty() {
-                return Ok(File::Read(settings));
-            }
-            for path in settings.unread {
-                // What cannot be read for another reason than absence stays unread, and with it
-                // unknown.
+            let known = files.len();
+            for path in &settings.unread {
+                // What is too much, or cannot be read for another reason than absence, stays
+                // unread, and with it unknown.
+                if files.len() > MAX_FILES {
+                    break;
+                }
                 match content(path.clone()).await {
-                    Ok(File::Read(bytes)) => files.insert(path, Some(bytes)),
-                    Ok(File::Missing) => files.insert(path, None),
-                    _ => continue,
-                };
+                    Ok(File::Read(bytes)) if bytes.len() <= room => {
+                        room -= bytes.len();
+                        files.insert(path.clone(), Some(bytes));
+                    }
+                    Ok(File::Missing) => {
+                        files.insert(path.clone(), None);
+                    }
+                    _ => {}
+                }
+            }
+            if files.len() == known {
+                return Ok(File::Read(settings));
             }
         }
         Ok(File::Read(evaluated(machine, &self.path, &files).await?))

@@ -4,6 +4,7 @@ mod directory;
 mod facts;
 mod formats;
 mod gitlab_rb;
+mod locate;
 mod metadata_crontabs;
 mod metadata_tree;
 pub(in crate::host) mod open;

@@ -1,20 +1,23 @@
-//! Opening files without being led astray: no look leaves the root folder, blocks on a pipe, or
-//! reads without bound.
+//! Opening files without being led astray: no look leaves the root folder, blocks on a pipe, wakes
+//! a device, or reads without bound.
 
-use std::collections::VecDeque;
 use std::fs::File as Handle;
 use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{self, CWD, Mode, OFlags, ResolveFlags};
+use camino::Utf8Path;
+use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{File, Kind};
 use crate::host::{Machine, Scope, Unknown};
 use crate::parse::Malformed;
 
-/// As many as the kernel follows before it says ELOOP.
-const MAX_LINKS: usize = 40;
+pub(in crate::host) use super::locate::locate;
+pub(in crate::host) use super::locate::{place, resolve};
+
+/// Larger files are read one at a time, so that many of them do not fill the memory.
+const LARGE: u64 = 4 << 20;
 
 /// What opening found.
 pub(in crate::host) enum Opened {
@@ -35,7 +38,7 @@ impl Machine {
         T: Send + 'static,
         F: FnOnce(&[u8]) -> Result<T, Malformed> + Send + 'static,
     {
-        let (scope, path) = (self.scope().clone(), path.to_owned());
+        let (scope, path, large) = (self.scope().clone(), path.to_owned(), self.large_files());
         self.off_thread(move || {
             let (handle, size) = match open(&scope, &path)? {
                 Opened::Missing => return Ok(File::Missing),
@@ -45,6 +48,7 @@ impl Machine {
             if size > limit {
                 return Ok(File::TooLarge(size));
             }
+            let _turn = (size > LARGE).then(|| large.lock());
             let mut content = Vec::new();
             // One byte more than allowed tells a file that grows while it is read.
             handle
@@ -65,17 +69,10 @@ impl Machine {
 
 /// Opens a file for reading; pipes, sockets and devices are recognised and left alone.
 pub(in crate::host) fn open(scope: &Scope, path: &Utf8Path) -> Result<Opened, Unknown> {
-    let found = place(scope, path).and_then(|(base, rest)| {
-        let full = base.join(&rest);
-        let kind = Kind::from(&std::fs::metadata(&full)?);
-        if kind != Kind::File {
-            return Ok(Opened::NotAFile(kind));
-        }
-        let handle = open_beneath(scope, &base, &rest)?;
-        // The name may lead elsewhere by now; the handle is what counts.
-        let metadata = handle.metadata()?;
+    let found = locate(scope, path).and_then(|found| {
+        let metadata = found.metadata()?;
         match Kind::from(&metadata) {
-            Kind::File => Ok(Opened::File { handle, size: metadata.len() }),
+            Kind::File => Ok(Opened::File { handle: readable(&found)?, size: metadata.len() }),
             other => Ok(Opened::NotAFile(other)),
         }
     });
@@ -86,84 +83,24 @@ pub(in crate::host) fn open(scope: &Scope, path: &Utf8Path) -> Result<Opened, Un
     }
 }
 
-/// Opens without waiting for anyone, and under a root without following any link that has come
-/// to stand there since the path was resolved.
-fn open_beneath(scope: &Scope, base: &Utf8Path, rest: &Utf8Path) -> io::Result<Handle> {
+/// The very thing that was located, opened for reading. To open it by name once more would leave
+/// somebody the time to put a device there.
+fn readable(found: &Handle) -> io::Result<Handle> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let full = base.join(rest);
-    if scope.is_plain() {
-        return Ok(Handle::from(fs::open(full.as_str(), flags, Mode::empty())?));
-    }
-    let folder = fs::open(base.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let guards = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match fs::openat2(&folder, rest.as_str(), flags, Mode::empty(), guards) {
-        Ok(handle) => Ok(Handle::from(handle)),
-        // Kernels before 5.6 and some sandboxes do not know openat2.
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let handle = fs::openat(CWD, full.as_str(), flags | OFlags::NOFOLLOW, Mode::empty())?;
-            Ok(Handle::from(handle))
+    let name = format!("/proc/self/fd/{}", found.as_raw_fd());
+    match fs::open(name, flags, Mode::empty()) {
+        // The handle is there, so it is /proc that is not.
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            Err(io::Error::other("cannot be opened: gldoctor needs /proc, and it is not mounted"))
         }
-        Err(error) => Err(error.into()),
+        opened => Ok(Handle::from(opened?)),
     }
 }
 
-/// Where a path leads on this machine, as a trusted folder and a path below it.
-pub(in crate::host) fn place(
-    scope: &Scope,
-    path: &Utf8Path,
-) -> io::Result<(Utf8PathBuf, Utf8PathBuf)> {
-    if scope.is_plain() {
-        return Ok(("/".into(), path.strip_prefix("/").unwrap_or(path).to_owned()));
-    }
-    Ok(scope.place(&resolve(scope, path)?))
-}
-
-/// Follows symbolic links as the installation itself would: an absolute link starts again at its
-/// root, and nothing climbs above it.
-pub(in crate::host) fn resolve(scope: &Scope, path: &Utf8Path) -> io::Result<Utf8PathBuf> {
-    let mut ahead: VecDeque<String> = parts(path).collect();
-    let mut done = Utf8PathBuf::from("/");
-    let mut links = 0;
-    while let Some(part) = ahead.pop_front() {
-        if part == ".." {
-            done.pop();
-            continue;
-        }
-        let next = done.join(&part);
-        if scope.leads_to_map(&next) {
-            done = next;
-            continue;
-        }
-        let (base, rest) = scope.place(&next);
-        match std::fs::read_link(base.join(rest)) {
-            Ok(target) => {
-                links += 1;
-                let target = Utf8PathBuf::try_from(target).map_err(io::Error::other)?;
-                if links > MAX_LINKS {
-                    return Err(Errno::LOOP.into());
-                }
-                if target.is_absolute() {
-                    done = "/".into();
-                }
-                for part in parts(&target).rev() {
-                    ahead.push_front(part);
-                }
-            }
-            // EINVAL: there is something, and it is no link.
-            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => done = next,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(done)
-}
-
-fn parts(path: &Utf8Path) -> impl DoubleEndedIterator<Item = String> + use<'_> {
-    path.as_str().split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned)
-}
-
-/// A path is missing when any part of it is.
+/// A path is missing when any part of it is, or when no file could have such a name.
 pub(in crate::host) fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    use io::ErrorKind as E;
+    matches!(error.kind(), E::NotFound | E::NotADirectory | E::InvalidFilename)
 }
 
 /// What the system refused, and how to get the right.
@@ -171,12 +108,17 @@ pub(in crate::host) fn refusal(path: &Utf8Path, error: &io::Error) -> Unknown {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             let uid = rustix::process::geteuid().as_raw();
-            let cure = if uid == 0 { "a security module forbids it" } else { "run it with sudo" };
+            let cure = if uid == 0 {
+                "a security module, a container or a network file system keeps even root out"
+            } else {
+                "run it with sudo"
+            };
             Unknown::Denied(format!("{path}: permission denied for user id {uid} ({cure})"))
         }
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             Unknown::Unreadable(format!("{path}: its symbolic links lead in a circle"))
         }
+        _ if path.as_str().is_empty() => Unknown::Unreadable("an empty path names no file".into()),
         _ => Unknown::Unreadable(format!("{path}: {error}")),
     }
 }
@@ -192,6 +134,19 @@ impl From<&std::fs::Metadata> for Kind {
             () if kind.is_fifo() => Self::Fifo,
             () if kind.is_socket() => Self::Socket,
             () => Self::Device,
+        }
+    }
+}
+
+impl From<fs::FileType> for Kind {
+    fn from(kind: fs::FileType) -> Self {
+        match kind {
+            fs::FileType::RegularFile => Self::File,
+            fs::FileType::Directory => Self::Directory,
+            fs::FileType::Symlink => Self::Link,
+            fs::FileType::Fifo => Self::Fifo,
+            fs::FileType::Socket => Self::Socket,
+            _ => Self::Device,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Question: what is the registry told?
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::open::{Opened, is_missing, open, place, refusal};
+use super::directory::for_each_entry;
+use super::open::{Opened, is_missing, locate, open, refusal};
 use super::{File, Format};
 use crate::host::{Machine, Question, Scope, Unknown};
 use crate::parse::Malformed;
@@ -25,6 +26,9 @@ pub struct RegistryConfig {
 
 /// The longest value that an environment file can hold for `chpst`.
 const MAX_VALUE: u64 = 64 << 10;
+
+/// More variables than anybody sets.
+const MAX_VARIABLES: usize = 1000;
 
 impl Format for RegistryYml {
     const KIND: &'static str = "registry-yml";
@@ -64,22 +68,30 @@ impl Question for RegistryConfig {
 
 /// `NAME` → first line, as `chpst -e` reads such a folder.
 fn environment(scope: &Scope, folder: &Utf8Path) -> Result<BTreeMap<String, String>, Unknown> {
-    let listed = place(scope, folder).and_then(|(base, rest)| std::fs::read_dir(base.join(rest)));
-    let entries = match listed {
+    let mut names = BTreeSet::new();
+    let listed = locate(scope, folder).and_then(|found| {
+        for_each_entry(&found, |name, _| {
+            // Others than the registry's own have no bearing on its configuration.
+            if let Some(name) = name.to_str().ok().filter(|name| name.starts_with("REGISTRY_")) {
+                names.insert(name.to_owned());
+            }
+            if names.len() > MAX_VARIABLES {
+                return Err(io::Error::other("more variables than any registry has"));
+            }
+            Ok(())
+        })
+    });
+    match listed {
         Err(error) if is_missing(&error) => return Ok(BTreeMap::new()),
         listed => listed.map_err(|error| refusal(folder, &error))?,
-    };
+    }
     let mut variables = BTreeMap::new();
-    for entry in entries.flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        // Others than the registry's own have no bearing on its configuration.
-        if !name.starts_with("REGISTRY_") {
-            continue;
-        }
-        if let Opened::File { handle, .. } = open(scope, &folder.join(&name))? {
+    for name in names {
+        let path = folder.join(&name);
+        if let Opened::File { handle, .. } = open(scope, &path)? {
             let mut content = Vec::new();
             let read = handle.take(MAX_VALUE).read_to_end(&mut content);
-            read.map_err(|error| refusal(folder, &error))?;
+            read.map_err(|error| refusal(&path, &error))?;
             let text = String::from_utf8_lossy(&content);
             variables.insert(name, text.lines().next().unwrap_or_default().to_owned());
         }

@@ -12,14 +12,26 @@ use reqwest::{Client, Url, redirect};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
+use super::connect::obstacle;
 use super::tls::{Witness, client};
 use crate::host::{Machine, Question, Unknown};
+use crate::parse::scrub;
 
 /// As much of a body as is read: health reports and error documents are far shorter.
 const MAX_BODY: usize = 64 << 10;
 
 /// As much of a text body as is kept.
 const MAX_TEXT: usize = 400;
+
+/// As many header fields as a response may have; Go's clients know a limit in bytes only.
+const MAX_HEADERS: usize = 1000;
+
+/// As many values of one header field as are kept.
+const MAX_VALUES: usize = 20;
+
+/// How deep a JSON document may go to be kept as such. Error documents and health reports are
+/// flat, and a deep one would make the recording unreadable that holds it.
+const MAX_DEPTH: usize = 32;
 
 /// The header fields that tell who answered. Nothing that can hold a secret is among them.
 const FIELDS: [&str; 9] = [
@@ -122,7 +134,10 @@ impl Question for HttpGet {
         let client = http_client(&url, self.address, machine.stage())?;
         Ok(match client.get(url).send().await {
             Ok(response) => HttpReply::Answered(read(response).await),
-            Err(error) => HttpReply::Failed(failure(&error, machine.stage())),
+            Err(error) => match obstacle_in(self.address, &error) {
+                Some(unknown) => return Err(unknown),
+                None => HttpReply::Failed(failure(&error, machine.stage())),
+            },
         })
     }
 }
@@ -135,6 +150,7 @@ fn http_client(url: &Url, address: SocketAddr, deadline: Duration) -> Result<Cli
         .redirect(redirect::Policy::none())
         .no_proxy()
         .http1_only()
+        .http1_max_headers(MAX_HEADERS)
         .timeout(deadline)
         .resolve(host, address)
         .build()
@@ -144,7 +160,7 @@ fn http_client(url: &Url, address: SocketAddr, deadline: Duration) -> Result<Cli
 async fn read(mut response: reqwest::Response) -> Response {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in FIELDS {
-        let values = response.headers().get_all(name).iter();
+        let values = response.headers().get_all(name).iter().take(MAX_VALUES);
         let texts: Vec<_> =
             values.map(|value| shown(name, &String::from_utf8_lossy(value.as_bytes()))).collect();
         if !texts.is_empty() {
@@ -159,10 +175,11 @@ async fn read(mut response: reqwest::Response) -> Response {
 /// A field as far as it is kept. A redirect to an object store carries a signature in its query.
 fn shown(name: &str, value: &str) -> String {
     let value: String = value.chars().take(2000).collect();
-    match (name, value.split_once('?')) {
-        ("location", Some((address, _))) => format!("{address}?…"),
-        _ => value,
+    if name != "location" {
+        return value;
     }
+    let address = scrub::url(&value);
+    if value.contains('?') { format!("{address}?...") } else { address }
 }
 
 async fn body(response: &mut reqwest::Response) -> Body {
@@ -184,7 +201,9 @@ fn classify(content: &[u8]) -> Body {
     if content.is_empty() {
         return Body::Empty;
     }
-    if let Ok(json) = serde_json::from_slice(content) {
+    if let Ok(json) = serde_json::from_slice(content)
+        && is_flat(&json, MAX_DEPTH)
+    {
         return Body::Json(json);
     }
     let Ok(text) = std::str::from_utf8(content) else { return Body::Binary };
@@ -200,23 +219,59 @@ fn classify(content: &[u8]) -> Body {
     Body::Html { title }
 }
 
+/// Whether a document goes no deeper than so many levels.
+fn is_flat(json: &serde_json::Value, levels: usize) -> bool {
+    match json {
+        serde_json::Value::Array(items) => {
+            levels > 0 && items.iter().all(|item| is_flat(item, levels - 1))
+        }
+        serde_json::Value::Object(fields) => {
+            levels > 0 && fields.values().all(|field| is_flat(field, levels - 1))
+        }
+        _ => true,
+    }
+}
+
+/// An error and what lies behind it, the innermost last.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |it| it.source())
+}
+
+/// What on this system kept the request from being sent.
+fn obstacle_in(address: SocketAddr, error: &reqwest::Error) -> Option<Unknown> {
+    let mut errors = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    errors.find_map(|error| obstacle(address, error))
+}
+
 /// Where the request broke, from the innermost cause that says it.
 fn failure(error: &reqwest::Error, deadline: Duration) -> Failure {
     if error.is_timeout() {
-        return Failure::Silent(deadline.as_secs());
+        return Failure::silent(deadline);
     }
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    let mut words = None;
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_none()
-        {
-            return Failure::from(io);
+    for cause in causes(error) {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            match io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                Some(tls) => return Failure::Foreign(format!("TLS broke off: {tls}")),
+                None if io.get_ref().is_none() => return Failure::from(io),
+                None => {}
+            }
         }
-        words = Some(inner.to_string());
-        cause = inner.source();
     }
-    Failure::Foreign(format!("it does not speak HTTP: {}", words.unwrap_or_default()))
+    broken_http(&causes(error).last().map(ToString::to_string).unwrap_or_default())
+}
+
+/// What is wrong with an answer, by the words of the HTTP library, which has no types for them.
+fn broken_http(words: &str) -> Failure {
+    match words {
+        "connection closed before message completed" => Failure::Reset,
+        "message head is too large" => {
+            Failure::Foreign("the head of its answer has no end, or is far too large".to_owned())
+        }
+        "received unexpected message from connection" => {
+            Failure::Foreign("it does not speak HTTP: it talks before it is asked".to_owned())
+        }
+        words => Failure::Foreign(format!("it does not speak HTTP: {words}")),
+    }
 }
 
 #[test]
@@ -229,10 +284,47 @@ fn bodies_are_told_apart() {
         Body::Html { title: Some("Sign in".to_owned()) }
     );
     assert_eq!(classify(b"\xff\xfe"), Body::Binary);
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    assert!(matches!(classify(deep.as_bytes()), Body::Text(_)));
 }
 
 #[test]
 fn a_redirect_is_shown_without_its_signature() {
-    assert_eq!(shown("location", "https://s3/blob?X-Amz-Signature=abc"), "https://s3/blob?…");
+    let location = "https://me:hush@s3/blob?X-Amz-Signature=abc";
+    assert_eq!(shown("location", location), "https://s3/blob?...");
+    assert_eq!(shown("location", "/users/sign_in"), "/users/sign_in");
     assert_eq!(shown("server", "nginx?x"), "nginx?x");
+}
+
+/// Endpoints that do not answer cost one deadline together, not one each. The peer answers nobody
+/// before everybody is connected, so a host that asks one after the other gets no answer at all.
+#[tokio::test]
+async fn two_hundred_looks_run_side_by_side() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const LOOKS: usize = 200;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while streams.len() < LOOKS {
+            let mut stream = listener.accept().await.unwrap().0;
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            streams.push(stream);
+        }
+        for stream in &mut streams {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+    let patience = Duration::from_secs(30);
+    let machine = Machine::new(crate::host::Scope::live(), <_>::default(), patience);
+    let host = crate::host::Host::live(machine);
+    let ask = |i| host.ask(HttpGet::new(format!("http://host-{i}.test/v2/"), address));
+    for reply in futures::future::join_all((0..LOOKS).map(ask)).await {
+        assert!(
+            matches!(reply, Ok(HttpReply::Answered(Response { status: 204, .. }))),
+            "{reply:?}"
+        );
+    }
 }

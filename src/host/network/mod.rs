@@ -16,6 +16,7 @@ pub use resolve::{Resolve, Resolved};
 pub use tls::{Handshake, TlsHandshake};
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,20 +28,40 @@ pub enum Failure {
     Refused,
     /// Nobody answered within this many seconds.
     Silent(u64),
-    /// No route leads there.
+    /// A router or a firewall says that it cannot be reached, or nobody there answers for the
+    /// address.
     Unreachable,
+    /// This system has no route to it, or no address of that family.
+    NoRoute,
     /// The peer broke the connection off.
     Reset,
     /// The peer speaks something else; in words.
     Foreign(String),
 }
 
+impl Failure {
+    /// Nobody answered within `deadline`.
+    fn silent(deadline: Duration) -> Self {
+        Self::Silent(in_seconds(deadline))
+    }
+}
+
+/// A stage's deadline as people set it: a stage has a little less time than its question.
+fn in_seconds(deadline: Duration) -> u64 {
+    (deadline + Duration::from_millis(500)).as_secs()
+}
+
 impl From<&io::Error> for Failure {
     fn from(error: &io::Error) -> Self {
+        // EAFNOSUPPORT, which a kernel without IPv6 says, has no kind of its own.
+        if error.raw_os_error() == Some(97) {
+            return Self::NoRoute;
+        }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
             io::ErrorKind::TimedOut => Self::Silent(0),
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
+            io::ErrorKind::HostUnreachable => Self::Unreachable,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => Self::NoRoute,
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
@@ -56,7 +77,8 @@ impl std::fmt::Display for Failure {
             Self::Refused => f.write_str("connection refused: nothing listens there"),
             Self::Silent(0) => f.write_str("no answer"),
             Self::Silent(seconds) => write!(f, "no answer within {seconds} s"),
-            Self::Unreachable => f.write_str("no route to that address"),
+            Self::Unreachable => f.write_str("the host cannot be reached, or a firewall says so"),
+            Self::NoRoute => f.write_str("no route leads there from here"),
             Self::Reset => f.write_str("the connection was broken off"),
             Self::Foreign(what) => f.write_str(what),
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, InvalidMessage, SignatureScheme};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsConnector;
 
@@ -64,27 +64,42 @@ impl Question for TlsHandshake {
     async fn look(&self, machine: &Machine) -> Result<Handshake, Unknown> {
         let _permit = machine.network().await?;
         let deadline = machine.stage();
-        let stream = match connect(self.address, deadline).await {
-            Ok(stream) => stream,
-            Err(failure) => return Ok(Handshake::Failed(failure)),
-        };
         let witness = Arc::new(Witness::default());
-        let connector = TlsConnector::from(Arc::new(client(Arc::clone(&witness))?));
-        let handshake = connector.connect(server_name(&self.name, self.address.ip())?, stream);
-        let outcome = tokio::time::timeout(deadline, handshake).await;
-        let protocol = match &outcome {
-            Ok(Ok(done)) => done.get_ref().1.protocol_version().and_then(|it| it.as_str()),
-            _ => None,
+        let handshake = self.shake_hands(Arc::clone(&witness));
+        let outcome = match tokio::time::timeout(deadline, handshake).await {
+            Err(_) => Err(Failure::silent(deadline)),
+            Ok(outcome) => outcome?,
         };
         let chain = witness.chain();
         if !chain.is_empty() {
-            return Ok(Handshake::Shown { chain, protocol: protocol.map(spelled) });
+            return Ok(Handshake::Shown { chain, protocol: outcome.unwrap_or_default() });
         }
         Ok(Handshake::Failed(match outcome {
-            Err(_) => Failure::Silent(deadline.as_secs()),
-            Ok(Err(error)) => refusal(&error),
-            Ok(Ok(_)) => Failure::Foreign("the server showed no certificate".to_owned()),
+            Err(failure) => failure,
+            Ok(_) => Failure::Foreign("the server showed no certificate".to_owned()),
         }))
+    }
+}
+
+impl TlsHandshake {
+    /// The version that was agreed on, or what came in between.
+    async fn shake_hands(
+        &self,
+        witness: Arc<Witness>,
+    ) -> Result<Result<Option<String>, Failure>, Unknown> {
+        let stream = match connect(self.address).await? {
+            Ok(stream) => stream,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let connector = TlsConnector::from(Arc::new(client(witness)?));
+        let name = server_name(&self.name, self.address.ip())?;
+        Ok(match connector.connect(name, stream).await {
+            Ok(done) => {
+                let version = done.get_ref().1.protocol_version();
+                Ok(version.and_then(|version| version.as_str()).map(spelled))
+            }
+            Err(error) => Err(refusal(&error)),
+        })
     }
 }
 
@@ -93,13 +108,23 @@ fn spelled(version: &str) -> String {
     version.replace('_', ".")
 }
 
+/// What is said of a server that answers a TLS hello with something else.
+const NO_TLS: &str = "it does not speak TLS";
+
+impl Failure {
+    /// Whether the peer answered a TLS hello with something else.
+    pub fn is_no_tls(&self) -> bool {
+        matches!(self, Self::Foreign(words) if words == NO_TLS)
+    }
+}
+
 /// What a failed handshake says of the server.
 fn refusal(error: &std::io::Error) -> Failure {
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match cause {
-        Some(rustls::Error::InvalidMessage(_)) => {
-            Failure::Foreign("it does not speak TLS".to_owned())
-        }
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        )) => Failure::Foreign(NO_TLS.to_owned()),
         Some(cause) => Failure::Foreign(cause.to_string()),
         None => Failure::from(error),
     }

@@ -22,13 +22,29 @@ impl Curve {
         CURVES.iter().find(|curve| curve.oid == oid)
     }
 
+    /// Whether Go knows the curve (crypto/x509, `namedCurveFromOID`).
+    pub(crate) fn in_go(&self) -> bool {
+        matches!(self.name, "P-224" | "P-256" | "P-384" | "P-521")
+    }
+
     /// How many bytes a coordinate has.
     pub(crate) fn width(&self) -> usize {
         usize::try_from(self.bits.div_ceil(8)).unwrap_or_default()
     }
 }
 
-static CURVES: &[Curve] = &[
+pub(super) static CURVES: &[Curve] = &[
+    Curve {
+        oid: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01],
+        name: "P-192",
+        bits: 192,
+        p: "fffffffffffffffffffffffffffffffeffffffffffffffff",
+        a: "fffffffffffffffffffffffffffffffefffffffffffffffc",
+        b: "64210519e59c80e70fa7e9ab72243049feb8deecc146b9b1",
+        x: "188da80eb03090f67cbf20eb43a18800f4ff0afd82ff1012",
+        y: "07192b95ffc8da78631011ed6b24cdd573f977a11e794811",
+        order: "ffffffffffffffffffffffff99def836146bc9b1b4d22831",
+    },
     Curve {
         oid: &[0x2b, 0x81, 0x04, 0x00, 0x21],
         name: "P-224",

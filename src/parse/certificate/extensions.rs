@@ -49,7 +49,7 @@ pub(crate) mod usage {
     pub(crate) const KEY_CERT_SIGN: u16 = 1 << 5;
 }
 
-/// Tags of a GeneralName.
+/// Tags of a `GeneralName`.
 pub(crate) mod general {
     use super::der::{explicit, implicit};
 
@@ -116,6 +116,11 @@ fn sequence(value: &[u8], lengths: Lengths) -> Option<Reader<'_>> {
     let mut reader = Reader::new(value, lengths);
     let sequence = reader.expect(der::SEQUENCE)?;
     Some(reader.inside(sequence))
+}
+
+/// Whether the value starts with a complete sequence.
+pub(crate) fn is_sequence(value: &[u8], lengths: Lengths) -> bool {
+    sequence(value, lengths).is_some()
 }
 
 /// subjectAltName. The tags are not judged here.

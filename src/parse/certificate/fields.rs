@@ -21,10 +21,7 @@ impl Algorithm {
     pub(crate) fn read(body: &[u8], lengths: Lengths) -> Option<Self> {
         let mut reader = Reader::new(body, lengths);
         let oid = reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
-        let parameters = match reader.is_empty() {
-            true => Vec::new(),
-            false => reader.any()?.raw.to_vec(),
-        };
+        let parameters = if reader.is_empty() { Vec::new() } else { reader.any()?.raw.to_vec() };
         Some(Self { oid, parameters })
     }
 }
@@ -61,7 +58,7 @@ pub(crate) struct Fields {
     pub(crate) not_before: Time,
     pub(crate) not_after: Time,
     pub(crate) subject: Name,
-    /// The whole SubjectPublicKeyInfo.
+    /// The whole `SubjectPublicKeyInfo`.
     pub(crate) key_info: Vec<u8>,
     pub(crate) key_algorithm: Algorithm,
     pub(crate) key: Vec<u8>,
@@ -203,22 +200,62 @@ fn truth(element: Element<'_>) -> bool {
     element.body.iter().any(|&byte| byte != 0)
 }
 
+/// A moment, and the offset from UTC that it is written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) instant: Timestamp,
+    pub(crate) offset: Offset,
+}
+
 impl Time {
-    /// The moment, if it is written as RFC 5280 asks: down to the second, in UTC. Certificates
-    /// that never expire say so with the last second of 9999; that is the end of time here.
-    pub(crate) fn instant(&self) -> Option<Timestamp> {
-        let (century_digits, length) = if self.tag == der::UTC_TIME { (2, 13) } else { (4, 15) };
-        let digits = self.text.strip_suffix(b"Z").filter(|_| self.text.len() == length)?;
-        let (year, rest) = digits.split_at_checked(century_digits)?;
-        let year = match (number(year)?, century_digits) {
-            (year @ 0..50, 2) => 2000 + year,
-            (year, 2) => 1900 + year,
+    /// Whether the time is written as RFC 5280 asks: down to the second, in UTC.
+    pub(crate) fn is_exact(&self) -> bool {
+        let length = if self.tag == der::UTC_TIME { 13 } else { 15 };
+        self.text.len() == length && self.text.ends_with(b"Z")
+    }
+
+    /// The moment. Go also reads `UTCTime` without seconds and times with an offset from UTC; others
+    /// do not. Certificates that never expire say so with the last second of 9999; that is the end
+    /// of time here.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        let (digits, offset) = self.split()?;
+        let (year, rest) =
+            digits.split_at_checked(if self.tag == der::UTC_TIME { 2 } else { 4 })?;
+        let year = match (number(year)?, self.tag) {
+            (year @ 0..50, der::UTC_TIME) => 2000 + year,
+            (year, der::UTC_TIME) => 1900 + year,
             (year, _) => year,
+        };
+        let has_seconds = match (rest.len(), self.tag) {
+            (10, _) => true,
+            (8, der::UTC_TIME) => false,
+            _ => return None,
         };
         let mut parts = rest.chunks(2).map(|pair| number(pair).and_then(|n| i8::try_from(n).ok()));
         let mut part = || parts.next().flatten();
-        let moment = DateTime::new(year, part()?, part()?, part()?, part()?, part()?, 0).ok()?;
-        Some(Offset::UTC.to_timestamp(moment).unwrap_or(Timestamp::MAX))
+        let (month, day, hour, minute) = (part()?, part()?, part()?, part()?);
+        let second = if has_seconds { part()? } else { 0 };
+        let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+        Some(Moment { instant: offset.to_timestamp(civil).unwrap_or(Timestamp::MAX), offset })
+    }
+
+    /// The digits, and the offset from UTC after them, which is zero only as `Z`.
+    fn split(&self) -> Option<(&[u8], Offset)> {
+        if let Some(digits) = self.text.strip_suffix(b"Z") {
+            return Some((digits, Offset::UTC));
+        }
+        let (digits, zone) = self.text.split_at_checked(self.text.len().checked_sub(5)?)?;
+        let (sign, zone) = zone.split_first()?;
+        let (hours, minutes) = zone.split_at_checked(2)?;
+        let (hours, minutes) = (number(hours)?, number(minutes)?);
+        let seconds = i32::from(hours) * 3600 + i32::from(minutes) * 60;
+        let seconds = match sign {
+            b'+' => seconds,
+            b'-' => -seconds,
+            _ => return None,
+        };
+        let valid = hours < 24 && minutes < 60 && seconds != 0;
+        Some((digits, Offset::from_seconds(seconds).ok().filter(|_| valid)?))
     }
 }
 
@@ -233,13 +270,13 @@ fn number(digits: &[u8]) -> Option<i16> {
 mod tests {
     use super::*;
 
-    fn instant(tag: u8, text: &str) -> Option<String> {
-        Time { tag, text: text.into() }.instant().map(|instant| instant.to_string())
+    fn moment(tag: u8, text: &str) -> Option<String> {
+        Time { tag, text: text.into() }.moment().map(|moment| moment.instant.to_string())
     }
 
     #[test]
     fn two_digit_years_turn_at_fifty() {
-        let utc = |text| instant(der::UTC_TIME, text);
+        let utc = |text| moment(der::UTC_TIME, text);
         assert_eq!(utc("491231235959Z").as_deref(), Some("2049-12-31T23:59:59Z"));
         assert_eq!(utc("500101000000Z").as_deref(), Some("1950-01-01T00:00:00Z"));
     }
@@ -247,22 +284,34 @@ mod tests {
     #[test]
     fn a_certificate_may_be_valid_forever() {
         let end = Time { tag: der::GENERALIZED_TIME, text: b"99991231235959Z".to_vec() };
-        assert_eq!(end.instant(), Some(Timestamp::MAX));
+        assert_eq!(end.moment().unwrap().instant, Timestamp::MAX);
+        assert!(end.is_exact());
+    }
+
+    #[test]
+    fn what_only_go_reads_is_read_and_not_exact() {
+        let offset = Time { tag: der::UTC_TIME, text: b"260101000000+0100".to_vec() };
+        assert_eq!(offset.moment().unwrap().instant.to_string(), "2025-12-31T23:00:00Z");
+        let short = Time { tag: der::UTC_TIME, text: b"2601010000Z".to_vec() };
+        assert!(short.moment().is_some() && !short.is_exact() && !offset.is_exact());
     }
 
     #[test]
     fn times_out_of_form_are_none() {
-        for text in ["2601010000Z", "260101000000+0100", "261301000000Z", "26010100000éZ", ""] {
-            assert_eq!(instant(der::UTC_TIME, text), None, "{text}");
+        for text in
+            ["260101000000+0000", "261301000000Z", "26010100000\u{e9}Z", "", "26010100000000Z"]
+        {
+            assert_eq!(moment(der::UTC_TIME, text), None, "{text}");
         }
-        assert_eq!(instant(der::GENERALIZED_TIME, "20260101000000.5Z"), None);
+        assert_eq!(moment(der::GENERALIZED_TIME, "20260101000000.5Z"), None);
+        assert_eq!(moment(der::GENERALIZED_TIME, "202601010000Z"), None);
     }
 
     proptest::proptest! {
         #[test]
         fn any_bytes_can_be_taken_apart(bytes: Vec<u8>) {
             let _ = Fields::read(&bytes);
-            let _ = Time { tag: der::UTC_TIME, text: bytes }.instant();
+            let _ = Time { tag: der::UTC_TIME, text: bytes }.moment();
         }
     }
 }

@@ -98,6 +98,17 @@ impl Key {
     }
 }
 
+/// What Go says to a key of a known algorithm that it cannot read (crypto/x509,
+/// `parsePublicKey`).
+pub(crate) fn go_complaint(algorithm: &Algorithm) -> &'static str {
+    match algorithm.oid.as_slice() {
+        EC => "invalid ECDSA parameters",
+        ED25519 => "wrong Ed25519 public key size",
+        DSA => "invalid DSA public key",
+        _ => "invalid RSA public key",
+    }
+}
+
 /// How many bits a big-endian number has.
 pub(crate) fn bit_length(number: &[u8]) -> u32 {
     let digits: &[u8] = {

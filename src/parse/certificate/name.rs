@@ -150,12 +150,12 @@ fn blank(letter: char) -> bool {
 pub(crate) fn decode(tag: u8, value: &[u8]) -> Option<String> {
     match tag {
         der::UTF8_STRING => String::from_utf8(value.to_vec()).ok(),
-        der::BMP_STRING if value.len() % 2 == 0 => {
+        der::BMP_STRING if value.len().is_multiple_of(2) => {
             let units: Vec<u16> =
                 value.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
             String::from_utf16(&units).ok()
         }
-        der::UNIVERSAL_STRING if value.len() % 4 == 0 => value
+        der::UNIVERSAL_STRING if value.len().is_multiple_of(4) => value
             .as_chunks::<4>()
             .0
             .iter()

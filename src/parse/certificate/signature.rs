@@ -11,6 +11,7 @@ use sha2::Digest as _;
 
 use super::curves::Curve;
 use super::der::{self, Lengths, Reader};
+use super::elliptic::Group;
 use super::key::{Key, bit_length};
 use super::signing::{Digest, Signing};
 
@@ -63,7 +64,8 @@ pub(crate) fn check(key: &Key, signing: Signing, message: &[u8], signature: &[u8
             UnparsedPublicKey::new(&fast::ED25519, point).verify(message, signature).is_ok().into()
         }
         (Signing::Dsa(digest), Key::Dsa { p, q, g, y }) => {
-            dsa([p, q, g, y], digest, message, signature).unwrap_or(false).into()
+            let key = DsaKey { p, q, g, y };
+            dsa(&key, digest, message, signature).unwrap_or(false).into()
         }
         (Signing::Unknown, _) => Outcome::Unable,
         _ => Outcome::Bad,
@@ -145,7 +147,7 @@ fn slow_pkcs1(
     Some(opened(key, signature)? == expected)
 }
 
-/// What stands before the digest's value in a DigestInfo.
+/// What stands before the digest's value in a `DigestInfo`.
 fn digest_info(digest: Digest) -> Option<&'static [u8]> {
     const fn sha2(which: u8, total: u8, length: u8) -> [u8; 19] {
         [0x30, total, 0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which, 5, 0, 4, length]
@@ -237,20 +239,30 @@ fn leftmost(digest: &[u8], order: &BigUint) -> BigUint {
     BigUint::from_bytes_be(digest) >> bits.saturating_sub(order.bits())
 }
 
+/// DSA's parameters and key.
+struct DsaKey<'a> {
+    p: &'a [u8],
+    q: &'a [u8],
+    g: &'a [u8],
+    y: &'a [u8],
+}
+
 /// FIPS 186-4, section 4.7.
-fn dsa(key: [&Vec<u8>; 4], digest: Digest, message: &[u8], signature: &[u8]) -> Option<bool> {
-    if bit_length(key[0]) > 16_384 || bit_length(key[1]) > 512 {
+fn dsa(key: &DsaKey<'_>, digest: Digest, message: &[u8], signature: &[u8]) -> Option<bool> {
+    if bit_length(key.p) > 16_384 || bit_length(key.q) > 512 {
         return None;
     }
-    let [p, q, g, y] = key.map(|number| BigUint::from_bytes_be(number));
-    if p == BigUint::ZERO || q == BigUint::ZERO {
+    let (modulus, order) = (BigUint::from_bytes_be(key.p), BigUint::from_bytes_be(key.q));
+    if modulus == BigUint::ZERO || order == BigUint::ZERO {
         return None;
     }
-    let (r, s) = pair(signature, &q)?;
-    let inverse = s.modinv(&q)?;
-    let first = leftmost(&hash(digest, message)?, &q) * &inverse % &q;
-    let second = &r * inverse % &q;
-    Some(g.modpow(&first, &p) * y.modpow(&second, &p) % p % q == r)
+    let (r, s) = pair(signature, &order)?;
+    let inverse = s.modinv(&order)?;
+    let first = leftmost(&hash(digest, message)?, &order) * &inverse % &order;
+    let second = &r * inverse % &order;
+    let left = BigUint::from_bytes_be(key.g).modpow(&first, &modulus);
+    let right = BigUint::from_bytes_be(key.y).modpow(&second, &modulus);
+    Some(left * right % modulus % order == r)
 }
 
 /// FIPS 186-4, section 6.4.
@@ -261,144 +273,65 @@ fn ecdsa(
     message: &[u8],
     signature: &[u8],
 ) -> Option<bool> {
-    let field = Field::of(curve)?;
-    let order = hexadecimal(curve.order)?;
-    let (r, s) = pair(signature, &order)?;
-    let inverse = s.modinv(&order)?;
-    let first = leftmost(&hash(digest, message)?, &order) * &inverse % &order;
-    let second = &r * inverse % &order;
-    let generator = Point::affine(hexadecimal(curve.x)?, hexadecimal(curve.y)?);
-    let public = field.decode(curve, point)?;
-    let sum = field.combine(&generator, &first, &public, &second);
-    Some(field.x(&sum)? % order == r)
+    let group = Group::of(curve)?;
+    let (r, s) = pair(signature, group.order())?;
+    let inverse = s.modinv(group.order())?;
+    let first = leftmost(&hash(digest, message)?, group.order()) * &inverse % group.order();
+    let second = &r * inverse % group.order();
+    let sum = group.combine(&first, &group.decode(point)?, &second);
+    Some(group.x(&sum)? % group.order() == r)
 }
 
-fn hexadecimal(digits: &str) -> Option<BigUint> {
-    BigUint::parse_bytes(digits.as_bytes(), 16)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether a point in its usual encoding lies on the curve.
-pub(crate) fn on_curve(curve: &Curve, point: &[u8]) -> bool {
-    Field::of(curve).and_then(|field| field.decode(curve, point)).is_some()
-}
-
-/// The prime field of a curve y² = x³ + ax + b.
-struct Field {
-    p: BigUint,
-    a: BigUint,
-    b: BigUint,
-}
-
-/// A point in Jacobian coordinates; z is zero at infinity.
-#[derive(Clone)]
-struct Point {
-    x: BigUint,
-    y: BigUint,
-    z: BigUint,
-}
-
-impl Point {
-    fn affine(x: BigUint, y: BigUint) -> Self {
-        Self { x, y, z: BigUint::from(1u8) }
+    /// Signatures of other kinds are tested with certificates that openssl signed
+    /// (`tests/trust_cases.rs`).
+    #[test]
+    fn both_verifiers_agree_on_p256() {
+        use ring::signature::KeyPair;
+        let random = ring::rand::SystemRandom::new();
+        let algorithm = &fast::ECDSA_P256_SHA256_ASN1_SIGNING;
+        let document = fast::EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        let pair = fast::EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap();
+        let signature = pair.sign(&random, b"message").unwrap();
+        let curve = Curve::named(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]).unwrap();
+        let point = pair.public_key().as_ref();
+        let slow =
+            |message: &[u8]| ecdsa(curve, point, Digest::Sha256, message, signature.as_ref());
+        assert_eq!(slow(b"message"), Some(true));
+        assert_eq!(slow(b"massage"), Some(false));
+        let key = Key::Ec { curve, point: point.to_vec() };
+        let signing = Signing::Ecdsa(Digest::Sha256);
+        assert_eq!(check(&key, signing, b"message", signature.as_ref()), Outcome::Good);
+        assert_eq!(check(&key, signing, b"massage", signature.as_ref()), Outcome::Bad);
     }
 
-    fn infinity() -> Self {
-        Self { x: BigUint::from(1u8), y: BigUint::from(1u8), z: BigUint::ZERO }
-    }
-}
-
-impl Field {
-    fn of(curve: &Curve) -> Option<Self> {
-        Some(Self { p: hexadecimal(curve.p)?, a: hexadecimal(curve.a)?, b: hexadecimal(curve.b)? })
-    }
-
-    fn minus(&self, left: &BigUint, right: &BigUint) -> BigUint {
-        (left + &self.p - right % &self.p) % &self.p
-    }
-
-    fn times(&self, left: &BigUint, right: &BigUint) -> BigUint {
-        left * right % &self.p
-    }
-
-    /// x³ + ax + b.
-    fn right_side(&self, x: &BigUint) -> BigUint {
-        (x * x * x + &self.a * x + &self.b) % &self.p
-    }
-
-    /// Reads a point, compressed or not, if it lies on the curve.
-    fn decode(&self, curve: &Curve, encoded: &[u8]) -> Option<Point> {
-        let (&form, rest) = encoded.split_first()?;
-        let (x, y) = rest.split_at_checked(curve.width())?;
-        let x = BigUint::from_bytes_be(x);
-        let y = match (form, y.len()) {
-            (4, length) if length == curve.width() => BigUint::from_bytes_be(y),
-            (2 | 3, 0) => self.root(&self.right_side(&x), form == 3)?,
-            _ => return None,
-        };
-        let fits = x < self.p && y < self.p && self.times(&y, &y) == self.right_side(&x);
-        fits.then(|| Point::affine(x, y))
-    }
-
-    /// The odd or the even square root, where the prime makes that easy: all but P-224.
-    fn root(&self, square: &BigUint, odd: bool) -> Option<BigUint> {
-        if !self.p.bit(1) {
-            return None;
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_checked(modulus: Vec<u8>, exponent: Vec<u8>, signature: Vec<u8>) {
+            let curve = Curve::named(&[0x2b, 0x81, 0x04, 0x00, 0x23]).unwrap();
+            let keys = [
+                (Key::Ec { curve, point: modulus.clone() }, Signing::Ecdsa(Digest::Sha512)),
+                (
+                    Key::Dsa {
+                        p: modulus.clone(),
+                        q: exponent.clone(),
+                        g: modulus.clone(),
+                        y: exponent.clone(),
+                    },
+                    Signing::Dsa(Digest::Sha256),
+                ),
+                (
+                    Key::Rsa { modulus: modulus.clone(), exponent: exponent.clone() },
+                    Signing::Pss { digest: Digest::Sha256, mask: Digest::Sha1, salt: 3 },
+                ),
+                (Key::Rsa { modulus, exponent }, Signing::Rsa(Digest::Sha224)),
+            ];
+            for (key, signing) in &keys {
+                let _ = check(key, *signing, b"message", &signature);
+            }
         }
-        let root = square.modpow(&((&self.p + 1u8) >> 2), &self.p);
-        Some(if root.bit(0) == odd { root } else { &self.p - root })
-    }
-
-    fn double(&self, point: &Point) -> Point {
-        let y2 = self.times(&point.y, &point.y);
-        let s = self.times(&(&point.x * 4u8), &y2);
-        let z2 = self.times(&point.z, &point.z);
-        let m = (&point.x * &point.x * 3u8 + &self.a * &z2 * &z2) % &self.p;
-        let x = self.minus(&(&m * &m), &(&s * 2u8));
-        let y = self.minus(&(&m * self.minus(&s, &x)), &(&y2 * &y2 * 8u8));
-        Point { x, y, z: self.times(&(&point.y * 2u8), &point.z) }
-    }
-
-    fn add(&self, left: &Point, right: &Point) -> Point {
-        if left.z == BigUint::ZERO {
-            return right.clone();
-        }
-        if right.z == BigUint::ZERO {
-            return left.clone();
-        }
-        let (left_z2, right_z2) = (self.times(&left.z, &left.z), self.times(&right.z, &right.z));
-        let u = self.times(&left.x, &right_z2);
-        let s = self.times(&(&left.y * &right.z), &right_z2);
-        let h = self.minus(&self.times(&right.x, &left_z2), &u);
-        let r = self.minus(&self.times(&(&right.y * &left.z), &left_z2), &s);
-        if h == BigUint::ZERO {
-            return if r == BigUint::ZERO { self.double(left) } else { Point::infinity() };
-        }
-        let h2 = self.times(&h, &h);
-        let (h3, uh2) = (self.times(&h, &h2), self.times(&u, &h2));
-        let x = self.minus(&(&r * &r), &(&h3 + &uh2 * 2u8));
-        let y = self.minus(&(&r * self.minus(&uh2, &x)), &(&s * &h3));
-        Point { x, y, z: self.times(&(&left.z * &right.z), &h) }
-    }
-
-    /// The sum of two multiples, both walked at once from the highest bit.
-    fn combine(&self, left: &Point, m: &BigUint, right: &Point, n: &BigUint) -> Point {
-        let both = self.add(left, right);
-        let mut sum = Point::infinity();
-        for bit in (0..m.bits().max(n.bits())).rev() {
-            sum = self.double(&sum);
-            sum = match (m.bit(bit), n.bit(bit)) {
-                (true, true) => self.add(&sum, &both),
-                (true, false) => self.add(&sum, left),
-                (false, true) => self.add(&sum, right),
-                (false, false) => sum,
-            };
-        }
-        sum
-    }
-
-    /// The affine x; nothing at infinity.
-    fn x(&self, point: &Point) -> Option<BigUint> {
-        let inverse = point.z.modinv(&self.p)?;
-        Some(self.times(&point.x, &(&inverse * &inverse)))
     }
 }

@@ -54,7 +54,10 @@ impl Evaluator<'_> {
     /// Stores `value` and yields it, as an assignment does.
     pub(super) fn assign(&mut self, target: Target, value: Raw, whole: &Node<'_>) -> Raw {
         let copy = if self.afford(&value) { value.clone() } else { Raw::Unknown(Why::Limit) };
+        let place = target.place.clone();
         self.store(target, value, &whole.location());
+        // Whoever is given the value of the assignment shares it.
+        self.reads.push(place);
         copy
     }
 
@@ -188,7 +191,7 @@ impl Evaluator<'_> {
             Some(value) => value,
             // A setting that is read before it is set springs into being as an empty hash.
             None if matches!(target.place, Place::Setting(_)) => Raw::Hash(BTreeMap::new()),
-            None => Raw::Nil,
+            None => Raw::Unknown(Why::Expression),
         };
         let is_replaced = match write.operator {
             Operator::Or => stands.truthy().map(|truthy| !truthy),

@@ -6,7 +6,7 @@ use super::ProblemKind;
 use super::evaluator::Evaluator;
 use super::merge::descend;
 use super::names;
-use super::raw::{Raw, join, operate};
+use super::raw::{Raw, join, operate, put};
 use super::shown::shows_key;
 use super::writes::{Place, Target, is_root};
 use super::yaml;
@@ -156,6 +156,7 @@ impl Evaluator<'_> {
 
     /// A call on a setting or a variable, which may change it.
     fn call_on(&mut self, target: Target, call: &CallNode<'_>, name: &str) -> Raw {
+        let position = self.reads.len();
         self.reads.push(target.place.clone());
         let arguments = self.arguments(call);
         let has_block = call.block().is_some();
@@ -163,6 +164,12 @@ impl Evaluator<'_> {
         if names::READING.contains(&name) {
             let value = self.load(&target).unwrap_or(Raw::Unknown(Why::Expression));
             return without_effects(value, name, arguments, has_block);
+        }
+        if self.reads.get(position) == Some(&target.place)
+            && matches!(name, "merge!" | "update" | "store")
+        {
+            // What is put into the receiver is not made of it.
+            self.reads.remove(position);
         }
         match (name, &*arguments) {
             ("merge!" | "update", arguments) if !has_block => {
@@ -205,7 +212,7 @@ impl Evaluator<'_> {
             };
             for (key, value) in entries {
                 let target = Target { place: target.place.clone(), unclear: target.unclear };
-                self.store(target.key(Raw::Text(key.clone())), value.clone(), &whole);
+                self.store(target.named(key.clone()), value.clone(), &whole);
             }
         }
     }
@@ -287,7 +294,8 @@ fn without_arguments(value: Raw, name: &str) -> Raw {
         (value, "freeze" | "dup" | "clone" | "itself") => value,
         (value, "nil?") => Raw::Bool(matches!(value, Raw::Nil)),
         (value, "!") => value.truthy().map_or(value, |truthy| Raw::Bool(!truthy)),
-        (Raw::Text(text), "to_s" | "to_str" | "to_sym") => Raw::Text(text),
+        (Raw::Text(text), "to_s" | "to_str") => Raw::Text(text),
+        (Raw::Text(text), "to_sym") => Raw::Symbol(text),
         (Raw::Text(text), "strip") => Raw::Text(text.trim_ascii().to_owned()),
         (Raw::Text(text), "chomp") => {
             let line = text.strip_suffix('\n').unwrap_or(&text);
@@ -299,6 +307,8 @@ fn without_arguments(value: Raw, name: &str) -> Raw {
             text.parse().map_or(Raw::Unknown(Why::Expression), Raw::Integer)
         }
         (Raw::Text(text), "split") => pieces(text.split_ascii_whitespace()),
+        (Raw::Symbol(name), "to_s") => Raw::Text(name),
+        (Raw::Symbol(name), "to_sym") => Raw::Symbol(name),
         (Raw::Integer(number), "to_s") => Raw::Text(number.to_string()),
         (Raw::Integer(number), "to_i") => Raw::Integer(number),
         (Raw::Integer(number), "-@") => {
@@ -324,12 +334,15 @@ fn with_argument(value: Raw, name: &str, argument: Raw) -> Raw {
             pieces(parts.into_iter())
         }
         (Raw::Hash(mut entries), "merge", Raw::Hash(others)) => {
-            entries.extend(others);
+            for (key, value) in others {
+                put(&mut entries, key, value);
+            }
             Raw::Hash(entries)
         }
-        (hash @ Raw::Hash(_), "fetch" | "dig", Raw::Text(key)) => {
-            descend(&hash, &[key]).cloned().unwrap_or(Raw::Unknown(Why::Expression))
-        }
+        (hash @ Raw::Hash(_), "fetch" | "dig", key) => match key.into_key() {
+            Ok(key) => descend(&hash, &[key]).cloned().unwrap_or(Raw::Unknown(Why::Expression)),
+            Err(why) => Raw::Unknown(why),
+        },
         (value, operator, argument) => operate(value, operator.as_bytes(), argument),
     }
 }

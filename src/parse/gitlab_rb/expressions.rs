@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ruby_prism::{ArrayNode, Integer, Node, NodeList, StatementsNode};
 
 use super::evaluator::Evaluator;
-use super::raw::Raw;
-use super::writes::{Target, only_statement, variable_name, variable_target};
+use super::raw::{Raw, put};
+use super::writes::{Place, Target, only_statement, variable_name, variable_target};
 use crate::parse::value::Why;
 
 impl Evaluator<'_> {
@@ -71,12 +71,18 @@ impl Evaluator<'_> {
                 self.current.texts.push((content.start(), content.end()));
                 Raw::text(string.unescaped())
             }
-            Node::SymbolNode { .. } => Raw::text(node.as_symbol_node()?.unescaped()),
+            Node::SymbolNode { .. } => {
+                let name = node.as_symbol_node()?;
+                Raw::Symbol(String::from_utf8_lossy(name.unescaped()).into_owned())
+            }
             Node::InterpolatedStringNode { .. } => {
                 self.interpolation(&node.as_interpolated_string_node()?.parts())
             }
             Node::InterpolatedSymbolNode { .. } => {
-                self.interpolation(&node.as_interpolated_symbol_node()?.parts())
+                match self.interpolation(&node.as_interpolated_symbol_node()?.parts()) {
+                    Raw::Text(name) => Raw::Symbol(name),
+                    unknown => unknown,
+                }
             }
             Node::XStringNode { .. } => Raw::Unknown(Why::Command),
             Node::InterpolatedXStringNode { .. } => {
@@ -167,14 +173,18 @@ impl Evaluator<'_> {
             if let Some(pair) = element.as_assoc_node() {
                 let (key, value) = (self.eval(&pair.key()), self.eval(&pair.value()));
                 match key.into_key() {
-                    Ok(key) => drop(entries.insert(key, value)),
+                    Ok(key) => put(&mut entries, key, value),
                     Err(why) => unclear = Some(why),
                 }
                 continue;
             }
             let splat = element.as_assoc_splat_node().and_then(|splat| splat.value());
             match splat.map(|inner| self.eval(&inner)) {
-                Some(Raw::Hash(inner)) => entries.extend(inner),
+                Some(Raw::Hash(inner)) => {
+                    for (key, value) in inner {
+                        put(&mut entries, key, value);
+                    }
+                }
                 Some(Raw::Unknown(why)) => unclear = Some(why),
                 _ => unclear = Some(Why::Expression),
             }
@@ -189,7 +199,13 @@ impl Evaluator<'_> {
     /// The value at `target`, remembered as read.
     pub(super) fn read(&mut self, target: &Target) -> Raw {
         self.reads.push(target.place.clone());
-        self.load(target).unwrap_or(Raw::Unknown(Why::Expression))
+        match (self.load(target), &target.place) {
+            // A whole section springs keys as it is read, so nobody knows when it is complete.
+            (Some(Raw::Hash(_)) | None, Place::Setting(path)) if path.len() <= 1 => {
+                Raw::Unknown(Why::Expression)
+            }
+            (value, _) => value.unwrap_or(Raw::Unknown(Why::Expression)),
+        }
     }
 
     /// Conditions, sequences and loops.

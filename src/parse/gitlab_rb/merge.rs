@@ -15,9 +15,15 @@ pub(super) trait Nested: Clone {
     fn why(&self) -> Option<Why>;
     fn entries(&self) -> Option<&BTreeMap<String, Self>>;
     fn entries_mut(&mut self) -> Option<&mut BTreeMap<String, Self>>;
+    /// The other key that may be meant by `key`.
+    fn twin(key: &str) -> String;
 }
 
 impl Nested for Value {
+    fn twin(key: &str) -> String {
+        key.to_owned()
+    }
+
     fn hash() -> Self {
         Self::Hash(BTreeMap::new())
     }
@@ -70,8 +76,13 @@ pub(super) fn merge<'a, V: Nested + 'a, S, K: AsRef<str>>(
             merged.value = descend(value, rest).map(Cow::Borrowed);
             merged.by = merged.value.as_ref().map(|_| source);
         } else if merged.value.as_ref().is_none_or(|value| value.why().is_none()) {
-            let target = merged.value.get_or_insert_with(|| Cow::Owned(V::hash()));
-            insert(target.to_mut(), &path[wanted.len()..], value.clone());
+            // A section of settings exists in any case, what is in it only if it was written.
+            if merged.value.is_none() && wanted.len() > 1 && may_not_happen(value) {
+                merged.value = Some(Cow::Borrowed(value));
+            } else {
+                let target = merged.value.get_or_insert_with(|| Cow::Owned(V::hash()));
+                insert(target.to_mut(), &path[wanted.len()..], value.clone());
+            }
             merged.by = Some(source);
         }
     }
@@ -90,6 +101,11 @@ pub(super) fn descend<'a, V: Nested, K: AsRef<str>>(value: &'a V, path: &[K]) ->
     Some(value)
 }
 
+/// Whether a write of `value` may not take place, so that not even the hashes on its way are sure.
+fn may_not_happen<V: Nested>(value: &V) -> bool {
+    matches!(value.why(), Some(Why::Condition | Why::Loop | Why::Deferred))
+}
+
 /// Puts `value` at `path` below `target`, making hashes on the way. What has no keys of its own
 /// becomes unknown: Ruby would change a text, or fail.
 pub(super) fn insert<V: Nested>(target: &mut V, path: &[String], value: V) {
@@ -103,6 +119,16 @@ pub(super) fn insert<V: Nested>(target: &mut V, path: &[String], value: V) {
             return;
         }
         let Some(entries) = target.entries_mut() else { return };
+        let twin = V::twin(key);
+        if twin != *key && entries.contains_key(&twin) {
+            entries.insert(twin, V::unknown(Why::Expression));
+            entries.insert(key.clone(), V::unknown(Why::Expression));
+            return;
+        }
+        if may_not_happen(&value) && !entries.contains_key(key) {
+            entries.insert(key.clone(), value);
+            return;
+        }
         target = entries.entry(key.clone()).or_insert_with(V::hash);
     }
     *target = value;

@@ -18,6 +18,8 @@ pub(super) enum Raw {
     Integer(i64),
     Float(String),
     Text(String),
+    /// Equal to a text as a key of a setting, but not to Ruby.
+    Symbol(String),
     Array(Vec<Raw>),
     Hash(BTreeMap<String, Raw>),
     Unknown(Why),
@@ -37,10 +39,11 @@ impl Raw {
         }
     }
 
-    /// The key that this is as a subscript. Strings and symbols are equal to `ConfigMash`.
+    /// The key that this is as a subscript.
     pub(super) fn into_key(self) -> Result<String, Why> {
         match self {
             Self::Text(text) => Ok(text),
+            Self::Symbol(name) => Ok(format!("{SYMBOL}{name}")),
             Self::Integer(number) => Ok(number.to_string()),
             Self::Unknown(why) => Err(why),
             _ => Err(Why::Expression),
@@ -50,7 +53,7 @@ impl Raw {
     /// What interpolation would insert. A float's own text may differ from what Ruby prints.
     pub(super) fn interpolated(self) -> Result<String, Why> {
         match self {
-            Self::Text(text) => Ok(text),
+            Self::Text(text) | Self::Symbol(text) => Ok(text),
             Self::Integer(number) => Ok(number.to_string()),
             Self::Bool(value) => Ok(value.to_string()),
             Self::Nil => Ok(String::new()),
@@ -59,16 +62,41 @@ impl Raw {
         }
     }
 
+    /// The same with the keys that a setting has: `ConfigMash` knows no symbols.
+    pub(super) fn with_plain_keys(self) -> Self {
+        match self {
+            Self::Array(elements) => {
+                Self::Array(elements.into_iter().map(Self::with_plain_keys).collect())
+            }
+            Self::Hash(entries) => {
+                let plain = |(key, value): (String, Self)| {
+                    (plain_key(&key).to_owned(), value.with_plain_keys())
+                };
+                Self::Hash(entries.into_iter().map(plain).collect())
+            }
+            other => other,
+        }
+    }
+
     /// Whether it can be changed in place, so that two names for it matter.
     pub(super) fn is_mutable(&self) -> bool {
         matches!(self, Self::Text(_) | Self::Array(_) | Self::Hash(_) | Self::Unknown(_))
+    }
+
+    /// Whether two of this kind are equal exactly if they are written alike.
+    fn is_plain(&self) -> bool {
+        !self.is_container() && !matches!(self, Self::Float(_) | Self::Unknown(_))
+    }
+
+    pub(super) fn is_container(&self) -> bool {
+        matches!(self, Self::Array(_) | Self::Hash(_))
     }
 
     /// How much it would cost to copy it, in nodes and bytes, but at most `limit`.
     pub(super) fn size(&self, limit: usize) -> usize {
         let mut size = 8;
         match self {
-            Self::Text(text) | Self::Float(text) => size += text.len(),
+            Self::Text(text) | Self::Symbol(text) | Self::Float(text) => size += text.len(),
             Self::Array(elements) => {
                 for element in elements {
                     if size >= limit {
@@ -106,7 +134,32 @@ impl Raw {
     }
 }
 
+/// Marks a key that is a symbol, so that `h[:a]` and `h['a']` differ as they do in Ruby.
+const SYMBOL: char = '\0';
+
+/// The key without regard to its being a symbol.
+pub(super) fn plain_key(key: &str) -> &str {
+    key.strip_prefix(SYMBOL).unwrap_or(key)
+}
+
+/// Adds an entry to a hash. Whether `:a` and `'a'` are one key or two depends on where the hash
+/// comes from and goes to, so neither is known any more.
+pub(super) fn put(entries: &mut BTreeMap<String, Raw>, key: String, value: Raw) {
+    let value = match entries.get_mut(&Raw::twin(&key)) {
+        Some(twin) => {
+            *twin = Raw::Unknown(Why::Expression);
+            Raw::Unknown(Why::Expression)
+        }
+        None => value,
+    };
+    entries.insert(key, value);
+}
+
 impl Nested for Raw {
+    fn twin(key: &str) -> String {
+        key.strip_prefix(SYMBOL).map_or_else(|| format!("{SYMBOL}{key}"), str::to_owned)
+    }
+
     fn hash() -> Self {
         Self::Hash(BTreeMap::new())
     }
@@ -141,6 +194,9 @@ impl Nested for Raw {
 pub(super) fn operate(left: Raw, operator: &[u8], right: Raw) -> Raw {
     match (left, operator, right) {
         (Raw::Unknown(why), _, _) | (_, _, Raw::Unknown(why)) => Raw::Unknown(why),
+        // Lists and hashes may hold what is unknown; numbers have more than one spelling.
+        (left, b"==", right) if left.is_plain() && right.is_plain() => Raw::Bool(left == right),
+        (left, b"!=", right) if left.is_plain() && right.is_plain() => Raw::Bool(left != right),
         (Raw::Integer(left), _, Raw::Integer(right)) => {
             calculate(left, operator, right).map_or(Raw::Unknown(Why::Expression), Raw::Integer)
         }
@@ -166,8 +222,6 @@ pub(super) fn operate(left: Raw, operator: &[u8], right: Raw) -> Raw {
         }
         (Raw::Array(elements), b"*", Raw::Integer(times)) => repeat(&elements, times),
         (Raw::Array(elements), b"*", Raw::Text(separator)) => join(elements, &separator),
-        (left, b"==", right) => Raw::Bool(left == right),
-        (left, b"!=", right) => Raw::Bool(left != right),
         _ => Raw::Unknown(Why::Expression),
     }
 }

@@ -16,11 +16,11 @@ pub(super) fn redact<'a>(path: &mut Vec<&'a str>, raw: &'a Raw) -> Value {
         Raw::Integer(number) if shows_number(path) => Value::Integer(*number),
         Raw::Float(text) if shows_number(path) => Value::Float(text.clone()),
         Raw::Integer(_) | Raw::Float(_) => Value::Set,
-        Raw::Text(text) => redact_text(show(path), text),
+        Raw::Text(text) | Raw::Symbol(text) => redact_text(show(path), text),
         Raw::Array(elements) => {
             let shown = show(path);
             let elements = elements.iter().map(|element| match element {
-                Raw::Text(text) => redact_text(shown, text),
+                Raw::Text(text) | Raw::Symbol(text) => redact_text(shown, text),
                 element => redact(path, element),
             });
             Value::Array(elements.collect())

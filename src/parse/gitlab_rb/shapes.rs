@@ -381,6 +381,18 @@ const TRAPS: &[(&str, &str, &str)] = &[
         "registry.dir",
         r#"unknown "mutation""#,
     ),
+    ("registry['dir'] = (a = +'/x')\na << 'y'", "registry.dir", r#"unknown "mutation""#),
+    // To a hash of one's own, unlike to a section, a symbol is not a text.
+    ("c = {'dir' => '/x'}\nregistry['dir'] = c[:dir]", "registry.dir", r#"unknown "expression""#),
+    (
+        "c = {'dir' => '/x'}\nc[:dir] = '/y'\nnginx['x'] = c",
+        "nginx.x",
+        r#"{"dir":{"$":"unknown","why":"expression"}}"#,
+    ),
+    // A section in itself has no end.
+    ("registry['storage'] = [registry]", "registry.storage", r#"unknown "expression""#),
+    // Not even the outer hash is there for sure.
+    ("registry['storage']['s3'] = {} if ENV['X']", "registry.storage", r#"unknown "condition""#),
     // Methods and blocks run when they are called, not where they stand.
     (
         "def a\nregistry['dir'] = '/y'\nend\nregistry['dir'] = '/x'\na",
@@ -716,7 +728,7 @@ fn hostile_files_are_survived() {
     ];
     for unit in repeated {
         for prefix in ["", "if ", "x = ", "case a\nin ", "registry['x'] = ", "begin\n", "if a\n"] {
-            let text = format!("{prefix}{}", unit.repeat(30_000 / unit.len()));
+            let text = format!("{prefix}{}", unit.repeat(15_000 / unit.len()));
             let settings = read(&text);
             serde_json::from_str::<Settings>(&serde_json::to_string(&settings).unwrap()).unwrap();
         }

@@ -6,7 +6,7 @@ use super::ProblemKind;
 use super::evaluator::Evaluator;
 use super::merge::{descend, insert};
 use super::names;
-use super::raw::Raw;
+use super::raw::{Raw, plain_key};
 use crate::parse::value::Why;
 
 /// Keys of a path that are followed.
@@ -43,12 +43,6 @@ impl Place {
         }
     }
 
-    fn path_mut(&mut self) -> &mut Vec<String> {
-        match self {
-            Self::Setting(path) | Self::Variable(_, path) => path,
-        }
-    }
-
     /// How many keys further than `other` this place is. `None` where it is not within it.
     fn below(&self, other: &Self) -> Option<usize> {
         let is_same_tree = match (self, other) {
@@ -63,13 +57,24 @@ impl Place {
 
 impl Target {
     /// One key further.
-    pub(super) fn key(mut self, key: Raw) -> Self {
-        if self.unclear.is_none() {
-            match key.into_key() {
-                Ok(_) if self.place.path().len() >= LONGEST_PATH => self.unclear = Some(Why::Limit),
-                Ok(key) => self.place.path_mut().push(key),
-                Err(why) => self.unclear = Some(why),
+    pub(super) fn key(self, key: Raw) -> Self {
+        match key.into_key() {
+            Ok(key) => self.named(key),
+            Err(why) => Self { unclear: self.unclear.or(Some(why)), ..self },
+        }
+    }
+
+    /// One key further, which is known.
+    pub(super) fn named(mut self, key: String) -> Self {
+        if self.unclear.is_some() {
+            return self;
+        }
+        match &mut self.place {
+            Place::Setting(path) | Place::Variable(_, path) if path.len() >= LONGEST_PATH => {
+                self.unclear = Some(Why::Limit);
             }
+            Place::Setting(path) => path.push(plain_key(&key).to_owned()),
+            Place::Variable(_, path) => path.push(key),
         }
         self
     }
@@ -125,7 +130,13 @@ impl Evaluator<'_> {
 
     /// Gives `target` a value. `whole` is the statement that does so.
     pub(super) fn store(&mut self, target: Target, value: Raw, whole: &Location<'_>) {
-        let why = self.is_broken(whole).then_some(Why::Syntax).or(target.unclear);
+        // An object that is put into itself has no end.
+        let is_endless = self.reads.iter().any(|read| target.place.below(read) > Some(0));
+        let why = self
+            .is_broken(whole)
+            .then_some(Why::Syntax)
+            .or(target.unclear)
+            .or((is_endless && value.is_container()).then_some(Why::Expression));
         let value = why.map_or(value, Raw::Unknown);
         // A new value for `a['k']` changes the object that `a` names, and not the one in `a['k']`.
         let changed = usize::from(target.unclear.is_none());
@@ -158,7 +169,7 @@ impl Evaluator<'_> {
 
     /// Writes a setting, with the doubts of where that stands.
     pub(super) fn write(&mut self, path: Vec<String>, value: Raw, offset: u32) {
-        let value = self.doubt.map_or(value, Raw::Unknown);
+        let value = self.doubt.map_or(value.with_plain_keys(), Raw::Unknown);
         self.record(path.clone(), value, offset);
         if self.in_definition {
             let source = self.source_at(offset);

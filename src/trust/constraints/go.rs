@@ -1,18 +1,16 @@
-//! Name constraints: what a CA may sign for.
+//! Name constraints as Go 1.26 reads and keeps them (crypto/x509, `constraints.go`).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use super::breach::Constraint;
-use super::cert::Cert;
-use super::go_url;
-use super::words::{go_address, go_ip, quote};
-use crate::parse::certificate::der;
-use crate::parse::certificate::extensions::{GeneralName, NameConstraints, Subtree, general};
-use crate::parse::certificate::name::{Attribute, COMMON_NAME, EMAIL_ADDRESS, Name};
+use super::{contains, ip};
+use crate::parse::certificate::extensions::{NameConstraints, Subtree, general};
+use crate::trust::breach::Constraint;
+use crate::trust::cert::Cert;
+use crate::trust::go_url;
+use crate::trust::words::{go_address, go_ip, quote};
 
 /// Whether Go takes a name for a domain (`domainNameValid`). Constraints may start with a dot.
-pub(super) fn domain_valid(name: &str, constraint: bool) -> bool {
+pub(in crate::trust) fn domain_valid(name: &str, constraint: bool) -> bool {
     if name.is_empty() {
         return true;
     }
@@ -23,7 +21,7 @@ pub(super) fn domain_valid(name: &str, constraint: bool) -> bool {
 }
 
 /// Local part and domain of an e-mail address, as Go parses it (`parseRFC2821Mailbox`).
-pub(super) fn mailbox(text: &str) -> Option<(String, String)> {
+pub(in crate::trust) fn mailbox(text: &str) -> Option<(String, String)> {
     let (local, rest) = match text.strip_prefix('"') {
         Some(quoted) => quoted_local(quoted)?,
         None => plain_local(text)?,
@@ -80,11 +78,9 @@ fn plain_local(text: &str) -> Option<(String, &str)> {
     (!local.is_empty() && !dots).then_some((local, rest))
 }
 
-// Go -------------------------------------------------------------------------------------------
-
-/// Go 1.26 (crypto/x509, `constraints.go`): every certificate below a constraint, by its
+/// Judges a path: every certificate below a constraint, by its
 /// alternative names alone. `path` starts with the leaf.
-pub(super) fn go(path: &[&Cert]) -> Result<(), (usize, Constraint)> {
+pub(in crate::trust) fn check(path: &[&Cert]) -> Result<(), (usize, Constraint)> {
     let sets: Vec<(usize, GoSet)> = path
         .iter()
         .enumerate()
@@ -269,16 +265,6 @@ impl Networks {
     }
 }
 
-fn ip(bytes: &[u8]) -> Option<IpAddr> {
-    let four = || <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    four().or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
-}
-
-fn contains((base, mask): &(Vec<u8>, Vec<u8>), address: &[u8]) -> bool {
-    base.len() == address.len()
-        && base.iter().zip(mask).zip(address).all(|((b, m), a)| b & m == a & m)
-}
-
 /// Domains by their lower-case form, and for wildcards by what follows their first label.
 struct Domains {
     exact: BTreeMap<String, String>,
@@ -367,217 +353,6 @@ impl Mailboxes {
     }
 }
 
-// OpenSSL --------------------------------------------------------------------------------------
-
-/// How many comparisons of a name with a constraint OpenSSL is willing to make.
-const MOST_COMPARISONS: usize = 1 << 20;
-
-/// OpenSSL (`check_name_constraints`): from the top down, subject names and the leaf's common
-/// name included, self-issued CAs left out.
-pub(super) fn openssl(path: &[&Cert]) -> Result<(), (usize, Constraint)> {
-    for (depth, cert) in path.iter().enumerate().rev() {
-        if depth > 0 && cert.self_issued {
-            continue;
-        }
-        let above = path.get(depth + 1..).unwrap_or_default();
-        for constraints in above.iter().rev().filter_map(|issuer| issuer.constraints.as_ref()) {
-            openssl_check(cert, constraints)
-                .and_then(|()| match depth {
-                    0 => openssl_common_names(cert, constraints),
-                    _ => Ok(()),
-                })
-                .map_err(|constraint| (depth, constraint))?;
-        }
-    }
-    Ok(())
-}
-
-/// `NAME_CONSTRAINTS_check`.
-fn openssl_check(cert: &Cert, constraints: &NameConstraints) -> Result<(), Constraint> {
-    let subject = &cert.fields.subject;
-    let listed = cert.names.as_deref().unwrap_or_default();
-    let names = subject.attributes().count() + listed.len();
-    let subtrees = constraints.permitted.len() + constraints.excluded.len();
-    if names > 0 && subtrees > MOST_COMPARISONS / names {
-        return Err(Constraint::TooMany);
-    }
-    if !subject.relative.is_empty() {
-        let directory = GeneralName { tag: general::DIRECTORY, value: subject.raw.clone() };
-        openssl_match(&directory, constraints)?;
-        for attribute in subject.all(EMAIL_ADDRESS) {
-            if attribute.tag != der::IA5_STRING {
-                return Err(Constraint::Syntax(String::new()));
-            }
-            let email = GeneralName { tag: general::EMAIL, value: attribute.value.clone() };
-            openssl_match(&email, constraints)?;
-        }
-    }
-    listed.iter().try_for_each(|name| openssl_match(name, constraints))
-}
-
-/// `NAME_CONSTRAINTS_check_CN`: common names that look like host names, if no DNS name is listed.
-fn openssl_common_names(cert: &Cert, constraints: &NameConstraints) -> Result<(), Constraint> {
-    if cert.names_of(general::DNS).next().is_some() {
-        return Ok(());
-    }
-    for name in cert.fields.subject.all(COMMON_NAME).filter_map(Attribute::text) {
-        let name = name.trim_end_matches('\0');
-        if name.contains('\0') {
-            return Err(Constraint::Syntax(String::new()));
-        }
-        if like_a_host(name.as_bytes()) {
-            let dns = GeneralName { tag: general::DNS, value: name.as_bytes().to_vec() };
-            openssl_match(&dns, constraints)?;
-        }
-    }
-    Ok(())
-}
-
-/// Two labels or more (`cn2dnsid`).
-fn like_a_host(name: &[u8]) -> bool {
-    let at = |index: Option<usize>| index.and_then(|index| name.get(index)).copied();
-    let mut dotted = false;
-    for (index, &byte) in name.iter().enumerate() {
-        let inside = index > 0 && index + 1 < name.len();
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => {}
-            b'-' if inside => {}
-            b'.' if inside
-                && !matches!(at(index.checked_add(1)), Some(b'.' | b'-'))
-                && at(index.checked_sub(1)) != Some(b'-') =>
-            {
-                dotted = true;
-            }
-            _ => return false,
-        }
-    }
-    dotted
-}
-
-/// `nc_match`: some permitted subtree of the name's kind has to hold it, and no excluded one may.
-fn openssl_match(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Constraint> {
-    let same = |subtree: &&Subtree| {
-        subtree.base.tag == name.tag
-            && (name.tag != general::OTHER
-                || other_kind(&name.value) == other_kind(&subtree.base.value))
-    };
-    let (mut asked, mut permitted) = (false, false);
-    for subtree in constraints.permitted.iter().filter(same) {
-        if subtree.has_distance {
-            return Err(Constraint::Distance);
-        }
-        asked = true;
-        permitted = permitted || openssl_within(name, &subtree.base)?;
-    }
-    if asked && !permitted {
-        return Err(Constraint::NotPermitted { kind: "name", name: shown(name) });
-    }
-    for subtree in constraints.excluded.iter().filter(same) {
-        if subtree.has_distance {
-            return Err(Constraint::Distance);
-        }
-        if openssl_within(name, &subtree.base)? {
-            let by = shown(&subtree.base);
-            return Err(Constraint::Excluded { kind: "name", name: shown(name), by });
-        }
-    }
-    Ok(())
-}
-
-/// The identifier at the start of an otherName.
-fn other_kind(value: &[u8]) -> Option<&[u8]> {
-    let mut reader = der::Reader::new(value, der::Lengths::Padded);
-    reader.expect(der::OBJECT_IDENTIFIER).map(|oid| oid.body)
-}
-
-fn shown(name: &GeneralName) -> String {
-    match name.tag {
-        general::IP if matches!(name.value.len(), 4 | 16) => {
-            ip(&name.value).map(|address| address.to_string()).unwrap_or_default()
-        }
-        general::IP => {
-            let (base, mask) = name.value.split_at(name.value.len() / 2);
-            let text = |bytes| ip(bytes).map(|address| address.to_string()).unwrap_or_default();
-            format!("{}/{}", text(base), text(mask))
-        }
-        general::DIRECTORY => Name::read(&name.value, der::Lengths::Padded)
-            .map(|name| name.display())
-            .unwrap_or_default(),
-        general::OTHER => "of another kind".to_owned(),
-        _ => String::from_utf8_lossy(&name.value).into_owned(),
-    }
-}
-
-fn openssl_within(name: &GeneralName, base: &GeneralName) -> Result<bool, Constraint> {
-    let (value, base) = (name.value.as_slice(), base.value.as_slice());
-    let syntax = || Constraint::Syntax(String::new());
-    match name.tag {
-        general::DIRECTORY => {
-            let read = |raw| Name::read(raw, der::Lengths::Padded).map(|name| name.canonical());
-            let (name, base) = (read(value).ok_or_else(syntax)?, read(base).ok_or_else(syntax)?);
-            Ok(name.starts_with(&base))
-        }
-        general::DNS => Ok(openssl_domain(value, base)),
-        general::EMAIL => openssl_email(value, base).ok_or_else(syntax),
-        general::URI => openssl_uri(value, base).ok_or_else(syntax),
-        general::IP => match (value.len(), base.len()) {
-            (4 | 16, 8 | 32) => {
-                let (network, mask) = base.split_at(base.len() / 2);
-                Ok(contains(&(network.to_vec(), mask.to_vec()), value))
-            }
-            _ => Err(syntax()),
-        },
-        _ => Err(Constraint::UnsupportedType),
-    }
-}
-
-fn ends_with(text: &[u8], ending: &[u8]) -> bool {
-    text.len()
-        .checked_sub(ending.len())
-        .and_then(|start| text.get(start..))
-        .is_some_and(|tail| tail.eq_ignore_ascii_case(ending))
-}
-
-fn openssl_domain(name: &[u8], base: &[u8]) -> bool {
-    let Some(over) = name.len().checked_sub(base.len()) else { return false };
-    let at_a_label = over == 0
-        || base.first().is_none_or(|&first| first == b'.')
-        || name.get(over - 1) == Some(&b'.');
-    ends_with(name, base) && at_a_label
-}
-
-/// `nc_email`; nothing where the address cannot be taken apart.
-fn openssl_email(name: &[u8], base: &[u8]) -> Option<bool> {
-    let at = name.iter().rposition(|&byte| byte == b'@')?;
-    let (local, host) = (name.get(..at)?, name.get(at + 1..)?);
-    let base_at = base.iter().rposition(|&byte| byte == b'@');
-    if base_at.is_none() && base.first() == Some(&b'.') {
-        return Some(name.len() > base.len() && ends_with(name, base));
-    }
-    let (base_local, base_host) = match base_at {
-        Some(at) => (base.get(..at)?, base.get(at + 1..)?),
-        None => (&[][..], base),
-    };
-    Some((base_local.is_empty() || base_local == local) && host.eq_ignore_ascii_case(base_host))
-}
-
-/// `nc_uri`; nothing where the URI has no host.
-fn openssl_uri(name: &[u8], base: &[u8]) -> Option<bool> {
-    let colon = name.iter().position(|&byte| byte == b':')?;
-    let rest = name.get(colon + 1..)?.strip_prefix(b"//")?;
-    let end = rest
-        .iter()
-        .position(|&byte| byte == b':')
-        .or_else(|| rest.iter().position(|&byte| byte == b'/'))
-        .unwrap_or(rest.len());
-    let host = rest.get(..end).filter(|host| !host.is_empty())?;
-    Some(if base.first() == Some(&b'.') {
-        host.len() > base.len() && ends_with(host, base)
-    } else {
-        host.eq_ignore_ascii_case(base)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -605,13 +380,6 @@ mod tests {
     }
 
     #[test]
-    fn domains_as_openssl_compares_them() {
-        assert!(openssl_domain(b"git.lab", b"lab") && openssl_domain(b"git.lab", b".lab"));
-        assert!(!openssl_domain(b"gitlab", b"lab") && !openssl_domain(b"lab", b".lab"));
-        assert!(openssl_domain(b"lab", b"") && openssl_domain(b"LAB", b"lab"));
-    }
-
-    #[test]
     fn addresses_are_parsed_as_mail_servers_do() {
         let parsed = |text| mailbox(text).map(|(local, domain)| format!("{local}|{domain}"));
         assert_eq!(parsed("a.b@c.d").as_deref(), Some("a.b|c.d"));
@@ -620,21 +388,11 @@ mod tests {
         assert_eq!(parsed("a"), None);
     }
 
-    #[test]
-    fn common_names_that_look_like_hosts() {
-        assert!(like_a_host(b"git.lab") && like_a_host(b"a_b.c-d"));
-        assert!(!like_a_host(b"git") && !like_a_host(b"Lab CA 1.0") && !like_a_host(b"a-.b"));
-    }
-
     proptest::proptest! {
         #[test]
-        fn any_names_can_be_compared(name: Vec<u8>, base: Vec<u8>, tag: u8) {
-            let text = String::from_utf8_lossy(&name).into_owned();
-            let _ = (mailbox(&text), domain_valid(&text, true), uri_host(&text));
-            let set = Domains::new([String::from_utf8_lossy(&base).into_owned()].into_iter());
-            let _ = set.find_wild(&text);
-            let name = GeneralName { tag, value: name };
-            let _ = openssl_within(&name, &GeneralName { tag, value: base });
+        fn any_names_can_be_compared(name: String, base: String) {
+            let _ = (mailbox(&name), domain_valid(&name, true), uri_host(&name));
+            let _ = Domains::new([base].into_iter()).find_wild(&name);
         }
     }
 }

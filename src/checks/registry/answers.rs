@@ -1,0 +1,184 @@
+//! Who gave an answer on `/v2/`: a registry, GitLab's web pages, a proxy, or something else.
+//!
+//! Facts are those of reference documentation and of running registries: a registry sends its
+//! version header on every answer except while its own health check fails.
+
+use serde_json::Value;
+
+use crate::host::network::{Body, Response};
+
+/// The header that only a registry sends.
+pub(super) const VERSION_HEADER: &str = "docker-distribution-api-version";
+
+/// Who gave an answer, as far as its signs tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// A registry that does its work: it lets in, or asks for a token.
+    Registry,
+    /// A registry that answers with this error instead: its status, and its own code where it
+    /// gave one.
+    RegistryError(u16, Option<String>),
+    /// A registry whose own health check fails.
+    UnhealthyRegistry,
+    /// A proxy that got no answer from what lies behind it, with this status.
+    Proxy(u16),
+    /// GitLab's web pages.
+    Gitlab,
+    /// A server that wants TLS on this port.
+    TlsPort,
+    /// Something that sends clients to this address.
+    Redirect(String),
+    /// Something that asks for a password or another proof of its own, in these words.
+    OtherChallenge(String),
+    /// Something that refuses with 401 but asks for nothing.
+    NoChallenge,
+    /// None of these.
+    Other,
+}
+
+impl Answerer {
+    /// Reads the signs of an answer.
+    pub(super) fn of(response: &Response) -> Self {
+        let location = response.field("location").unwrap_or_default();
+        match response.status {
+            200 | 401 if is_versioned(response) || is_token_challenge(response) => Self::Registry,
+            503 if error_code(response) == Some("UNAVAILABLE") => Self::UnhealthyRegistry,
+            300..=399 if location.contains("/users/sign_in") => Self::Gitlab,
+            300..=399 if !location.is_empty() => Self::Redirect(location.to_owned()),
+            _ if is_gitlab(response) => Self::Gitlab,
+            status
+                if is_versioned(response) || (status > 401 && error_code(response).is_some()) =>
+            {
+                Self::RegistryError(status, error_code(response).map(str::to_owned))
+            }
+            502..=504 => Self::Proxy(response.status),
+            400 if says_plain_http(response) => Self::TlsPort,
+            401 => match response.field("www-authenticate") {
+                Some(challenge) => Self::OtherChallenge(challenge.chars().take(100).collect()),
+                None => Self::NoChallenge,
+            },
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether the header that every registry sends has arrived.
+pub(super) fn is_versioned(response: &Response) -> bool {
+    response.all(VERSION_HEADER).any(|version| version.contains("registry/2.0"))
+}
+
+/// Whether a registry's way of asking for a token is among the challenges; a proxy may have taken
+/// the version header away.
+fn is_token_challenge(response: &Response) -> bool {
+    response.all("www-authenticate").any(|challenge| {
+        let challenge = challenge.to_ascii_lowercase();
+        ["bearer ", "realm=", "service="].iter().all(|part| challenge.contains(part))
+    })
+}
+
+/// The code in a registry's error document, such as `TOOMANYREQUESTS`.
+fn error_code(response: &Response) -> Option<&str> {
+    let Body::Json(json) = &response.body else { return None };
+    let code = json.pointer("/errors/0/code").and_then(Value::as_str)?;
+    code.chars().all(|c| c.is_ascii_uppercase() || c == '_').then_some(code)
+}
+
+fn is_gitlab(response: &Response) -> bool {
+    let titled = match &response.body {
+        Body::Html { title: Some(title) } => title.contains("GitLab"),
+        _ => false,
+    };
+    titled || response.field("x-gitlab-meta").is_some()
+}
+
+/// Go and nginx each have words for HTTP on a TLS port.
+fn says_plain_http(response: &Response) -> bool {
+    match &response.body {
+        Body::Html { title: Some(title) } => title.contains("plain HTTP request"),
+        Body::Text(text) => text.contains("HTTP request to an HTTPS server"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(in crate::checks::registry) fn response(
+        status: u16,
+        fields: &[(&str, &str)],
+        body: Body,
+    ) -> Response {
+        let mut response = Response { status, fields: <_>::default(), body };
+        for (name, value) in fields {
+            response.fields.entry((*name).to_owned()).or_default().push((*value).to_owned());
+        }
+        response
+    }
+
+    const VERSION: (&str, &str) = (VERSION_HEADER, "registry/2.0");
+    const CHALLENGE: (&str, &str) = (
+        "www-authenticate",
+        r#"Bearer realm="https://git.test/jwt/auth",service="container_registry""#,
+    );
+
+    fn who(status: u16, fields: &[(&str, &str)], body: Body) -> Answerer {
+        Answerer::of(&response(status, fields, body))
+    }
+
+    fn page(title: &str) -> Body {
+        Body::Html { title: Some(title.to_owned()) }
+    }
+
+    fn error(code: &str) -> Body {
+        Body::Json(json!({ "errors": [{ "code": code }] }))
+    }
+
+    #[test]
+    fn a_registry_is_known_by_either_header() {
+        assert_eq!(who(401, &[VERSION, CHALLENGE], error("UNAUTHORIZED")), Answerer::Registry);
+        assert_eq!(who(401, &[CHALLENGE], error("UNAUTHORIZED")), Answerer::Registry);
+        assert_eq!(who(200, &[VERSION], Body::Json(json!({}))), Answerer::Registry);
+        let basic = ("www-authenticate", "Basic realm=\"x\"");
+        assert_eq!(who(401, &[basic, CHALLENGE], Body::Empty), Answerer::Registry);
+        let lower = ("www-authenticate", r#"bearer Realm="https://g/jwt/auth",Service="x""#);
+        assert_eq!(who(401, &[lower], Body::Empty), Answerer::Registry);
+    }
+
+    #[test]
+    fn a_registry_with_an_error_is_one_all_the_same() {
+        assert_eq!(who(503, &[], error("UNAVAILABLE")), Answerer::UnhealthyRegistry);
+        let text = Body::Text("404 page not found\n".to_owned());
+        assert_eq!(who(404, &[VERSION], text), Answerer::RegistryError(404, None));
+        let code = Some("TOOMANYREQUESTS".to_owned());
+        assert_eq!(who(429, &[], error("TOOMANYREQUESTS")), Answerer::RegistryError(429, code));
+    }
+
+    #[test]
+    fn others_are_told_by_their_signs() {
+        let nginx = [("server", "nginx")];
+        assert_eq!(who(502, &nginx, page("502 Bad Gateway")), Answerer::Proxy(502));
+        assert_eq!(who(503, &[], page("503")), Answerer::Proxy(503));
+        let sign_in = [("location", "https://git.test/users/sign_in")];
+        assert_eq!(who(302, &sign_in, Body::Empty), Answerer::Gitlab);
+        assert_eq!(who(404, &[], page("Page not found - GitLab")), Answerer::Gitlab);
+        assert_eq!(who(502, &[], page("GitLab is not responding (502)")), Answerer::Gitlab);
+        assert_eq!(who(404, &[("x-gitlab-meta", "{}")], Body::Empty), Answerer::Gitlab);
+        assert_eq!(who(404, &nginx, page("404 Not Found")), Answerer::Other);
+        let to = "https://x.test/v2/".to_owned();
+        assert_eq!(who(301, &[("location", &to)], Body::Empty), Answerer::Redirect(to));
+        assert_eq!(who(304, &[], Body::Empty), Answerer::Other);
+        let basic = "Basic realm=\"private\"".to_owned();
+        assert_eq!(
+            who(401, &[("www-authenticate", &basic)], page("401")),
+            Answerer::OtherChallenge(basic)
+        );
+        assert_eq!(who(401, &[], error("UNAUTHORIZED")), Answerer::NoChallenge);
+        let nginx = page("400 The plain HTTP request was sent to HTTPS port");
+        assert_eq!(who(400, &[], nginx), Answerer::TlsPort);
+        let go = Body::Text("Client sent an HTTP request to an HTTPS server.\n".to_owned());
+        assert_eq!(who(400, &[], go), Answerer::TlsPort);
+    }
+}

@@ -1,0 +1,128 @@
+//! What keeps the registry running, and so which commands an administrator types.
+
+use crate::checks::Finding;
+use crate::host::Host;
+use crate::install::{self, Kind};
+
+/// What keeps the registry running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// GitLab's Linux package on this host.
+    Package,
+    /// systemd on this host, as with Debian's docker-registry.
+    Systemd,
+    /// Another host: nothing of the registry lies here.
+    Elsewhere,
+}
+
+impl Keeper {
+    /// The keeper on this host. What cannot be looked at does not count: the answer decides words,
+    /// never a verdict.
+    pub(super) async fn of(host: &Host) -> Self {
+        match install::registry::config(host).await {
+            Ok(Some(config)) if config.generated => Self::Package,
+            Ok(Some(_)) => Self::Systemd,
+            Ok(None) | Err(_) => match install::kind(host).await {
+                Ok(Some(Kind::LinuxPackage)) => Self::Package,
+                _ => Self::Elsewhere,
+            },
+        }
+    }
+
+    /// How the registry is started, and where it says why it stops.
+    pub(super) fn start(self, finding: Finding) -> Finding {
+        let advice = "tart the registry; if it does not stay up, its log says why.";
+        match self {
+            Self::Package => finding.remedy(format!("S{advice}"), GITLAB_START),
+            Self::Systemd => finding.remedy(format!("S{advice}"), SYSTEMD_START),
+            Self::Elsewhere => {
+                finding.remedy(format!("On the registry's host, s{advice}"), GITLAB_START)
+            }
+        }
+    }
+
+    /// How the registry is started anew, so that it takes in its configuration.
+    pub(super) fn restart(self, finding: Finding) -> Finding {
+        let advice = "Restart the registry; if it does not stay up, its log says why.";
+        match self {
+            Self::Package | Self::Elsewhere => finding.remedy(
+                advice,
+                ["sudo gitlab-ctl restart registry", "sudo gitlab-ctl tail registry"],
+            ),
+            Self::Systemd => finding.remedy(
+                advice,
+                [
+                    "sudo systemctl restart docker-registry",
+                    "sudo journalctl -u docker-registry -n 50",
+                ],
+            ),
+        }
+    }
+
+    /// How the registry is told what `yml` says, a line of its `config.yml`, or in `gitlab.rb` what
+    /// `rb` says.
+    pub(super) fn configure(self, finding: Finding, why: &str, rb: &str, yml: &str) -> Finding {
+        match self {
+            Self::Package => finding.remedy(
+                format!("{why}: write {rb} in /etc/gitlab/gitlab.rb and reconfigure."),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
+            Self::Systemd => finding.remedy(
+                format!("{why}: write {yml} in its config.yml and restart it."),
+                [
+                    "sudoedit /etc/docker/registry/config.yml",
+                    "sudo systemctl restart docker-registry",
+                ],
+            ),
+            Self::Elsewhere => finding.remedy(
+                format!("{why}: on its host, write {rb} in /etc/gitlab/gitlab.rb and reconfigure."),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
+        }
+    }
+
+    /// The command that shows the registry's latest log lines.
+    pub(super) fn log(self) -> &'static str {
+        match self {
+            Self::Package | Self::Elsewhere => "sudo gitlab-ctl tail registry",
+            Self::Systemd => "sudo journalctl -u docker-registry -n 50",
+        }
+    }
+
+    /// `On the registry's host: `, where that is another one.
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Package | Self::Systemd => "",
+            Self::Elsewhere => "On the registry's host: ",
+        }
+    }
+}
+
+const GITLAB_START: [&str; 3] = [
+    "sudo gitlab-ctl status registry",
+    "sudo gitlab-ctl start registry",
+    "sudo gitlab-ctl tail registry",
+];
+
+const SYSTEMD_START: [&str; 3] = [
+    "systemctl status docker-registry",
+    "sudo systemctl start docker-registry",
+    "sudo journalctl -u docker-registry -n 50",
+];
+
+/// A word for a shell: as it stands if it is plain, else in single quotes.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[test]
+fn words_are_quoted_where_they_must_be() {
+    assert_eq!(quoted("https://host:5050/v2/"), "https://host:5050/v2/");
+    assert_eq!(quoted("http://$(rm):5000/v2/"), "'http://$(rm):5000/v2/'");
+    assert_eq!(quoted("http://[::1]:5000"), "'http://[::1]:5000'");
+}

@@ -1,0 +1,395 @@
+//! Random mixtures of the certificates of `fixtures/trust_cases`, judged here and by the real
+//! libraries. The certificates share names and keys, so mixing makes paths of every kind.
+//!
+//! Needs `go` (1.26; or the path to it in `GLDOCTOR_GO`) and `openssl` (3.x); what is missing is
+//! skipped, loudly. `GLDOCTOR_DIFFERENTIAL` is the number of mixtures, instead of a few.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is a test"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use gldoctor::trust::{Client, Store, Verdict, judge};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+#[path = "trust/base64.rs"]
+mod base64;
+use base64::decode;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn encode(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte))
+            << (8 * (3 - chunk.len()));
+        for index in 0..4usize {
+            let value = usize::try_from(bits >> (18 - 6 * index) & 63).unwrap();
+            text.push(if index > chunk.len() { '=' } else { char::from(ALPHABET[value]) });
+        }
+    }
+    text
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    chain: Vec<String>,
+    store: String,
+}
+
+/// One mixture.
+struct Mixture {
+    chain: Vec<Vec<u8>>,
+    store: Vec<Vec<u8>>,
+    name: String,
+    at: Timestamp,
+}
+
+impl Mixture {
+    fn store_text(&self) -> String {
+        self.store.iter().map(|der| pem(der)).collect()
+    }
+
+    fn judge(&self, client: Client) -> Verdict {
+        let mut store = Store::new(client);
+        store.add_file("store.pem", self.store_text().as_bytes());
+        judge(&store, &self.chain, &self.name, self.at)
+    }
+
+    /// Enough to look into a disagreement by hand.
+    fn describe(&self) -> String {
+        let subjects = |list: &[Vec<u8>]| {
+            let facts = list.iter().map(|der| {
+                gldoctor::parse::certificate::Certificate::from_der(der)
+                    .map_or_else(|why| why, |facts| format!("{} #{}", facts.subject, facts.serial))
+            });
+            facts.collect::<Vec<_>>().join(" | ")
+        };
+        let (chain, store) = (subjects(&self.chain), subjects(&self.store));
+        format!("{} at {}\n  sent: {chain}\n  store: {store}", self.name, self.at)
+    }
+}
+
+/// xorshift: the same mixtures in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 20).unwrap() % sides.max(1)
+    }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.roll(list.len())]
+    }
+}
+
+fn mixtures(count: usize) -> Vec<Mixture> {
+    let files = [
+        include_str!("../fixtures/trust_cases/tls_trust.json"),
+        include_str!("../fixtures/trust_cases/tls_clients.json"),
+    ];
+    let cases: Vec<Case> =
+        files.iter().flat_map(|json| serde_json::from_str::<Vec<Case>>(json).unwrap()).collect();
+    let mut authorities: Vec<Vec<u8>> = Vec::new();
+    for case in &cases {
+        let sent = case.chain.iter().skip(1).map(|text| decode(text));
+        let stored = gldoctor::trust::store::read(Client::OpenSsl, &decode(&case.store));
+        authorities.extend(sent.chain(stored.certificates));
+    }
+    authorities.sort();
+    authorities.dedup();
+    let times: Vec<Timestamp> = [
+        "2024-06-01T00:00:00Z",
+        "2026-11-22T12:00:00Z",
+        "2026-11-22T12:00:00Z",
+        "2027-06-01T00:00:00Z",
+    ]
+    .iter()
+    .map(|text| text.parse().unwrap())
+    .collect();
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut made = Vec::with_capacity(count);
+    while made.len() < count {
+        let case = dice.pick(&cases);
+        let mut chain: Vec<Vec<u8>> = case.chain.iter().map(|text| decode(text)).collect();
+        let mut store =
+            gldoctor::trust::store::read(Client::OpenSsl, &decode(&case.store)).certificates;
+        // Most stay close to a case that means something.
+        if dice.roll(3) == 0 && chain.len() > 1 {
+            let at = 1 + dice.roll(chain.len() - 1);
+            chain.remove(at);
+        }
+        for _ in 0..dice.roll(4) {
+            let at = 1 + dice.roll(chain.len());
+            chain.insert(at.min(chain.len()), dice.pick(&authorities).clone());
+        }
+        for _ in 0..dice.roll(4) {
+            let at = dice.roll(store.len() + 1);
+            store.insert(at, dice.pick(&authorities).clone());
+        }
+        if dice.roll(8) == 0 && !store.is_empty() {
+            let at = dice.roll(store.len());
+            store.remove(at);
+        }
+        if store.is_empty() {
+            continue;
+        }
+        let name = if dice.roll(8) == 0 { &dice.pick(&cases).name } else { &case.name };
+        made.push(Mixture { chain, store, name: name.clone(), at: *dice.pick(&times) });
+    }
+    made
+}
+
+fn count(few: usize) -> usize {
+    let asked = std::env::var("GLDOCTOR_DIFFERENTIAL").ok();
+    asked.and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
+fn report(which: &str, compared: usize, wrong: &[String]) {
+    println!("{which}: {}/{compared} agree", compared - wrong.len());
+    let shown: Vec<&str> = wrong.iter().take(20).map(String::as_str).collect();
+    assert!(wrong.is_empty(), "{} of {compared} differ:\n{}", wrong.len(), shown.join("\n"));
+}
+
+/// Builds `client.go` with the Go at hand.
+fn go_client(folder: &Path) -> Option<PathBuf> {
+    let go = std::env::var("GLDOCTOR_GO").unwrap_or_else(|_| "go".to_owned());
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/trust/client.go");
+    let binary = folder.join("client");
+    let built = Command::new(&go)
+        .args(["build", "-o"])
+        .arg(&binary)
+        .arg(source)
+        .env("GOTOOLCHAIN", "local")
+        .current_dir(folder)
+        .status();
+    match built {
+        Ok(status) if status.success() => Some(binary),
+        _ => {
+            eprintln!("SKIPPED: no working Go at {go} (set GLDOCTOR_GO)");
+            None
+        }
+    }
+}
+
+#[test]
+fn go_says_the_same_in_the_same_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(binary) = go_client(folder.path()) else { return };
+    let mixtures = mixtures(count(2000));
+    let questions: String = mixtures
+        .iter()
+        .map(|mixture| {
+            let chain: Vec<String> = mixture.chain.iter().map(|der| encode(der)).collect();
+            let store = encode(mixture.store_text().as_bytes());
+            let at = mixture.at.to_string();
+            json!({"name": mixture.name, "at": at, "chain": chain, "store": store}).to_string()
+                + "\n"
+        })
+        .collect();
+    let Some(answers) = answers(&mut Command::new(binary), questions) else { return };
+    assert_eq!(answers.len(), mixtures.len());
+    let mut wrong = Vec::new();
+    for (mixture, answer) in mixtures.iter().zip(&answers) {
+        let verdict = mixture.judge(Client::Go);
+        let said = verdict.error.as_deref().unwrap_or("OK");
+        // The kind of the leaf's key comes up in the handshake, which the Go side leaves out.
+        if said != answer && !(*answer == "OK" && said.contains("unsupported type of public key")) {
+            wrong.push(format!("{}\n  Go:   {answer}\n  here: {said}", mixture.describe()));
+        }
+    }
+    report("Go", mixtures.len(), &wrong);
+}
+
+/// A name, plausible or not, out of labels that each client has its own opinion about.
+fn odd_name(dice: &mut Dice, labels: &[&str]) -> String {
+    let count = 1 + dice.roll(4);
+    let parts: Vec<&str> = (0..count).map(|_| *dice.pick(labels)).collect();
+    parts.join(".") + if dice.roll(10) == 0 { "." } else { "" }
+}
+
+/// Self-signed certificates, each with a host to compare it with. Many almost match.
+fn named(count: usize) -> Vec<(Vec<u8>, String)> {
+    const PATTERNS: &[&str] = &[
+        "*", "git", "git", "lab", "lab", "g*", "*t", "g*t", "git*", "GIT", "xn--a", "xn--*", "-a",
+        "a-", "g_t", "*-t", "**", "1", "*1", "test",
+    ];
+    const HOSTS: &[&str] =
+        &["git", "git", "lab", "lab", "gt", "GIT", "xn--a", "-a", "a-", "g_t", "g-t", "1", "test"];
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let made = (0..count).map(|_| {
+        let host = odd_name(&mut dice, HOSTS);
+        let mut name = || match dice.roll(4) {
+            0 => host.clone(),
+            1 => host.split_once('.').map_or("*".to_owned(), |(_, rest)| format!("*.{rest}")),
+            2 => {
+                let rest = host.split_once('.').map_or("", |(_, rest)| rest);
+                format!("{}.{rest}", dice.pick(PATTERNS))
+            }
+            _ => odd_name(&mut dice, PATTERNS),
+        };
+        let (listed, common) = (name(), name());
+        let listed = if dice.roll(3) > 0 { vec![listed] } else { Vec::new() };
+        let mut params = rcgen::CertificateParams::new(listed).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, common);
+        (params.self_signed(&key).unwrap().der().to_vec(), host)
+    });
+    made.collect()
+}
+
+fn matches(client: Client, der: &[u8], host: &str) -> bool {
+    let mut store = Store::new(client);
+    store.add_certificates("store.pem", &[der.to_vec()]);
+    let verdict = judge(&store, &[der.to_vec()], host, "2026-11-22T12:00:00Z".parse().unwrap());
+    let names = ["name-mismatch", "common-name-only"];
+    !verdict.faults.iter().any(|fault| names.contains(&fault.code.as_str()))
+}
+
+/// Runs a program that answers each line of its input with one line.
+fn answers(command: &mut Command, questions: String) -> Option<Vec<String>> {
+    let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut process) = process else {
+        eprintln!("SKIPPED: no {}", command.get_program().display());
+        return None;
+    };
+    let mut stdin = process.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(questions.as_bytes()));
+    let output = process.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn names_match_as_in_ruby() {
+    let pairs = named(count(1000));
+    let questions = pairs.iter().map(|(der, host)| format!("{} {host}\n", encode(der))).collect();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/trust/names.rb");
+    let Some(said) = answers(Command::new("ruby").arg(script), questions) else { return };
+    assert_eq!(said.len(), pairs.len());
+    let wrong: Vec<String> = pairs
+        .iter()
+        .zip(&said)
+        .filter(|((der, host), said)| matches(Client::Ruby, der, host) != (*said == "yes"))
+        .map(|((der, host), said)| format!("{host}: {said}\n{}", pem(der)))
+        .collect();
+    report("Ruby's names", pairs.len(), &wrong);
+}
+
+#[test]
+fn names_match_as_in_openssl() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("leaf.pem");
+    let pairs = named(count(200));
+    let mut wrong = Vec::new();
+    for (der, host) in &pairs {
+        std::fs::write(&path, pem(der)).unwrap();
+        let arguments = ["x509", "-noout", "-checkhost", host.as_str(), "-in"];
+        let Ok(output) = Command::new("openssl").args(arguments).arg(&path).output() else {
+            eprintln!("SKIPPED: no openssl");
+            return;
+        };
+        let said = String::from_utf8_lossy(&output.stdout).contains("does match");
+        if matches(Client::OpenSsl, der, host) != said {
+            wrong.push(format!("{host}: {said}\n{}", pem(der)));
+        }
+    }
+    report("OpenSSL's names", pairs.len(), &wrong);
+}
+
+/// What `openssl verify` says first: the number of an error, or 0. None if it cannot load the
+/// files at all.
+fn openssl(mixture: &Mixture, folder: &Path, partial: bool) -> Option<u32> {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let store = write("store.pem", mixture.store_text());
+    let leaf = write("leaf.pem", pem(&mixture.chain[0]));
+    // The peer's whole chain is what a TLS client hands over, leaf included.
+    let sent = write("sent.pem", mixture.chain.iter().map(|der| pem(der)).collect());
+    let mut command = Command::new("openssl");
+    command.args(["verify", "-no-CApath", "-no-CAstore", "-auth_level", "2"]);
+    command.args(["-purpose", "sslserver", "-attime", &mixture.at.as_second().to_string()]);
+    command.arg("-CAfile").arg(store).arg("-untrusted").arg(sent);
+    if partial {
+        command.arg("-partial_chain");
+    } else {
+        let is_ip = mixture.name.parse::<std::net::IpAddr>().is_ok();
+        command.args([if is_ip { "-verify_ip" } else { "-verify_hostname" }, &mixture.name]);
+    }
+    let output = command.arg(leaf).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        return Some(0);
+    }
+    let number = text.split("\nerror ").nth(1).or_else(|| text.strip_prefix("error "));
+    number.and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse().ok())
+}
+
+fn compare_with_openssl(client: Client) {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("SKIPPED: no openssl");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let partial = client == Client::Curl;
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for mixture in mixtures(count(200)) {
+        let Some(answer) = openssl(&mixture, folder.path(), partial) else { continue };
+        let verdict = mixture.judge(client);
+        // The command reads certificates from PEM blocks, which hides what ends a handshake.
+        if verdict.faults.iter().any(|fault| fault.code == "unreadable-certificate") {
+            continue;
+        }
+        let mut faults = verdict.faults.iter();
+        // With partial chains the name is curl's own business, and comes last.
+        let first = faults.find(|fault| !partial || fault.code != "name-mismatch");
+        let number = first.map_or(0, |fault| {
+            let found = fault.error.split("num=").nth(1).and_then(|rest| rest.split(':').next());
+            found.and_then(|number| number.parse::<u32>().ok()).unwrap_or(u32::MAX)
+        });
+        compared += 1;
+        let same = if partial { (number > 0) == (answer > 0) } else { number == answer };
+        if !same {
+            let said = verdict.error.as_deref().unwrap_or("OK");
+            wrong.push(format!(
+                "{}\n  OpenSSL: {answer}\n  here:    {said} ({})",
+                mixture.describe(),
+                verdict.why
+            ));
+        }
+    }
+    report(client.name(), compared, &wrong);
+}
+
+#[test]
+fn openssl_says_the_same_by_the_same_number() {
+    compare_with_openssl(Client::OpenSsl);
+}
+
+#[test]
+fn openssl_with_partial_chains_accepts_what_curl_does() {
+    compare_with_openssl(Client::Curl);
+}

@@ -237,7 +237,7 @@ impl Debug {
         let written = &self.address.value;
         let message = format!("'{written}' is no listening address: the registry does not start");
         let finding = self.placed(Finding::error("address-unreadable", written, message));
-        self.rewritten(finding, "Give the debug server an address and a port")
+        self.rewritten(finding, "give the debug server an address and a port")
     }
 
     /// Listening on more than loopback hands profiles, and secrets, to the network.
@@ -257,7 +257,7 @@ impl Debug {
         let message =
             format!("the debug server listens on {interface}: who reaches it can read {leak}");
         let finding = Finding::new(severity, "bound-widely", &self.address.value, message);
-        self.rewritten(self.placed(finding), "Let it listen on loopback only")
+        self.rewritten(self.placed(finding), "let it listen on loopback only")
     }
 
     fn unhealthy(&self, near: &Endpoint, reached: &Reach) -> Option<Finding> {
@@ -345,7 +345,7 @@ impl Debug {
             .docs(docs::REGISTRY_DEBUG)
             .seen("address", address);
         match self.address.source {
-            Source::Flag(_) => self.rewritten(finding, "Let it listen on loopback only"),
+            Source::Flag(_) => self.rewritten(finding, "let it listen on loopback only"),
             _ => finding.evidence(self.address.evidence("http.debug.addr")).remedy(
                 format!(
                     "It listens on loopback only, so something forwards port {} to it: take that \

@@ -219,7 +219,9 @@ impl Page<'_> {
         let cut = if report.complete { "" } else { " (cut short: not everything was looked at)" };
         let line = self.bold(&format!("{}{cut}", summary(report)));
         self.line(&line);
-        let worst = report.checks.iter().filter(|check| !check.findings.is_empty());
+        // What another check explains is not where to begin.
+        let is_root = |finding: &FindingReport| finding.caused_by.is_none();
+        let worst = report.checks.iter().filter(|check| check.findings.iter().any(is_root));
         // The first of the worst: max_by_key would take the last.
         let worst = worst.rev().max_by_key(|check| check.status);
         if let Some(check) = worst {

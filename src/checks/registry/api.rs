@@ -221,7 +221,7 @@ fn imperfect(examined: &Examined, good: &[&Way]) -> Option<Finding> {
         let response = way.response()?;
         let finding = if !is_versioned(response) {
             let message = "the registry answers, but without its header \
-                           Docker-Distribution-Api-Version: old clients take it for another server";
+                           Docker-Distribution-Api-Version: old clients may take it for another server";
             examined.warning("version-header-lost", message)
         } else if matches!(response.body, Body::Unfinished | Body::TooLarge) {
             let message = "the registry answers, but its answer never ends or breaks off";

@@ -99,7 +99,7 @@ impl Examined {
         match (&self.source, &self.side, self.keeper) {
             (Source::Flag(flag), ..) => finding.remedy(
                 format!(
-                    "Give {flag} {right}; if clients are told the other, mend \
+                    "Ask for {right}; if this is the address that clients are told, mend \
                      registry_external_url in gitlab.rb on GitLab's host."
                 ),
                 [url.map_or_else(
@@ -112,7 +112,7 @@ impl Examined {
                 ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
             ),
             (_, _, keeper) => finding.remedy(
-                format!("{}Let the registry's address be {right}.", keeper.place()),
+                keeper.advice(&format!("let the registry's address be {right}")),
                 [self.curl()],
             ),
         }

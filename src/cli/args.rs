@@ -21,6 +21,8 @@ pub(super) enum Command {
     Analyze(AnalyzeArgs),
     /// Show what gldoctor understood of the installation
     Show(ShowArgs),
+    /// Tell which clients accept a chain of certificates, and why others do not
+    Trust(TrustArgs),
     /// List the checks
     List(ListArgs),
     /// Explain a check: why it matters, what is looked at, how to fix it
@@ -72,6 +74,22 @@ pub(super) struct ShowArgs {
     /// How to show it
     #[arg(long, value_enum, default_value_t = ShowFormat::Human, env = "GLDOCTOR_FORMAT")]
     pub(super) format: ShowFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// The certificates as they are served, the server's own first (PEM, or one in DER)
+    #[arg(long, value_name = "FILE")]
+    pub(super) chain: Option<Utf8PathBuf>,
+    /// A file of the client's trust store; several are one store
+    #[arg(long, value_name = "FILE")]
+    pub(super) store: Vec<Utf8PathBuf>,
+    /// The host as users type it: a name or an address
+    #[arg(long, value_name = "HOST")]
+    pub(super) name: Option<String>,
+    /// Judge as if it were this time (RFC 3339)
+    #[arg(long, value_name = "TIME", env = "GLDOCTOR_AT")]
+    pub(super) at: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod commands;
 mod output;
 mod page;
 mod runner;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,7 @@ impl Cli {
             Command::Bundle(args) => commands::bundle(&args),
             Command::Analyze(args) => commands::analyze(&args),
             Command::Show(args) => commands::show(&args),
+            Command::Trust(args) => trust::trust(&args),
             Command::List(args) => commands::list(&args),
             Command::Explain(args) => commands::explain(&args),
         };

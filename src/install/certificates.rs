@@ -101,13 +101,11 @@ pub async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
     Ok(pairs)
 }
 
-/// The certificate file on this host that an endpoint shows, if the endpoint is served from here:
-/// the file that is configured for it, or one under its name where certificates lie.
-pub async fn shown_by(
-    host: &Host,
-    endpoint: &Endpoint,
-) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
-    let is = |url: Option<Sourced<Endpoint>>| url.is_some_and(|url| url.value == *endpoint);
+/// The certificate that an endpoint shows and its key, as files of this host, if the endpoint is
+/// served from here: what is configured for it, or what lies under its name where certificates
+/// lie. Always with an existing certificate.
+pub async fn shown_by(host: &Host, endpoint: &Endpoint) -> Result<Option<Pair>, Unknown> {
+    let is = |url: Option<Sourced<Endpoint>>| url.is_some_and(|url| url.value.is_server(endpoint));
     let user = match () {
         () if is(external_url(host).await?) => Some(User::GitlabNginx),
         () if is(registry::external(host).await?) => Some(User::RegistryNginx),
@@ -115,12 +113,13 @@ pub async fn shown_by(
     };
     let pairs = pairs(host).await?;
     let configured = pairs.into_iter().find(|pair| Some(pair.user) == user);
-    let path = match configured {
-        Some(pair) => pair.certificate,
-        None => default_path(endpoint, &endpoint.host, "crt"),
-    };
-    let exists = host.ask(FileFacts::of(path.value.clone())).await?.is_some();
-    Ok(exists.then_some(path))
+    let pair = configured.unwrap_or_else(|| Pair {
+        user: user.unwrap_or(User::OtherNginx),
+        certificate: default_path(endpoint, &endpoint.host, "crt"),
+        key: default_path(endpoint, &endpoint.host, "key"),
+    });
+    let exists = host.ask(FileFacts::of(pair.certificate.value.clone())).await?.is_some();
+    Ok(exists.then_some(pair))
 }
 
 /// The file from which nginx learns the passphrases of this user's key; `None` where it is told

@@ -1,17 +1,26 @@
 //! Docker on this host: its configuration, and which registries it is told to trust how.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use camino::Utf8PathBuf;
 
-use super::Sourced;
-use crate::host::files::{Directory, File, FileFacts, Kind, Listing, ReadFile};
+use super::{Endpoint, Sourced, Written, settings};
+use crate::host::files::{Directory, File, FileFacts, Kind, ReadFile};
+use crate::host::network::Resolve;
+use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
 use crate::parse::docker_json::DaemonJson;
+use crate::parse::network;
 
 /// Where the daemon reads its configuration.
 pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
 
 /// Where the daemon looks for the certificates of registries, by `host[:port]`.
 pub const CERTS_D: &str = "/etc/docker/certs.d";
+
+/// Where the daemon leaves its process number when it starts.
+pub const PID_FILE: &str = "/var/run/docker.pid";
 
 /// Signs that a Docker daemon is, or was, on this host.
 const SIGNS: [&str; 5] =
@@ -24,6 +33,15 @@ pub struct RegistryFolder {
     pub name: String,
     /// Absolute.
     pub path: Utf8PathBuf,
+}
+
+/// Why the daemon verifies no certificate of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unverified {
+    /// Its name resolves to a loopback address, among others perhaps.
+    Loopback(IpAddr),
+    /// `insecure-registries` names it, or a network with its address.
+    Listed(Sourced<String>),
 }
 
 /// Whether Docker is on this host; `None` if no sign of it is, otherwise the first sign.
@@ -51,16 +69,76 @@ pub async fn daemon_json(host: &Host) -> Result<Option<Sourced<DaemonJson>>, Unk
 /// The folders of `certs.d`, sorted.
 pub async fn registry_folders(host: &Host) -> Result<Vec<RegistryFolder>, Unknown> {
     let listing = host.ask(Directory::at(CERTS_D)).await?;
-    let folder = |name: &str| RegistryFolder {
-        name: name.to_owned(),
+    let folders = listing.entries().iter();
+    let folders = folders.filter(|entry| matches!(entry.kind, Kind::Directory | Kind::Link));
+    let folder = |name: &String| RegistryFolder {
+        name: name.clone(),
         path: Utf8PathBuf::from(CERTS_D).join(name),
     };
-    Ok(match listing {
-        Listing::Entries { entries, .. } => entries
-            .iter()
-            .filter(|entry| matches!(entry.kind, Kind::Directory | Kind::Link))
-            .map(|entry| folder(&entry.name))
-            .collect(),
-        Listing::Missing | Listing::NotADirectory(_) => Vec::new(),
-    })
+    Ok(folders.map(|entry| folder(&entry.name)).collect())
+}
+
+/// What image names of a registry start with, and so what its folder is called: the host and port
+/// as GitLab shows them, in the case in which they were written.
+pub async fn image_prefix(host: &Host, registry: &Endpoint) -> Result<String, Unknown> {
+    let flag = host.ask(Requested).await?.registry_url;
+    let written = match flag {
+        Some(url) => Some(url),
+        None => match settings(host).await?.map(|it| it.text(&["registry_external_url"])) {
+            Some(Written::Known(text)) => Some(text.value),
+            _ => None,
+        },
+    };
+    let usual = registry.authority();
+    let written = written.as_deref().and_then(authority_of).unwrap_or_default();
+    let port = if registry.https { ":443" } else { ":80" };
+    let written = written.strip_suffix(port).unwrap_or(written);
+    Ok(if usual.eq_ignore_ascii_case(written) { written.to_owned() } else { usual })
+}
+
+/// `host:port` in a URL, as it stands there.
+fn authority_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.trim().split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
+/// Whether and why the daemon trusts a registry blindly (`isSecureIndex` in Docker's sources: an
+/// entry that is the registry's name, or a network with one of its addresses; 127.0.0.0/8 and
+/// ::1 are always among them).
+pub async fn unverified(host: &Host, registry: &Endpoint) -> Result<Option<Unverified>, Unknown> {
+    let addresses: Vec<IpAddr> = match host.ask(Resolve { host: registry.host.clone() }).await {
+        Ok(resolved) => resolved.addresses().collect(),
+        // Without the network only names can be compared.
+        Err(Unknown::LeftOut(_)) => Vec::new(),
+        Err(unknown) => return Err(unknown),
+    };
+    if let Some(address) = addresses.iter().find(|address| address.is_loopback()) {
+        return Ok(Some(Unverified::Loopback(*address)));
+    }
+    let Some(json) = daemon_json(host).await? else { return Ok(None) };
+    let listed = json.value.insecure_registries.into_iter().find(|entry| {
+        let entry = without_scheme(&entry.value);
+        entry == registry.authority() || addresses.iter().any(|it| network::contains(entry, *it))
+    });
+    Ok(listed.map(|it| Unverified::Listed(Sourced::file(it.value, DAEMON_JSON, it.line))))
+}
+
+/// Docker takes a scheme away, with a warning in its log.
+fn without_scheme(entry: &str) -> &str {
+    let rest = entry.strip_prefix("http://").or_else(|| entry.strip_prefix("https://"));
+    rest.unwrap_or(entry)
+}
+
+/// The reason, to follow "because".
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(address) => {
+                write!(f, "its name resolves to the loopback address {address} here")
+            }
+            Self::Listed(entry) => {
+                write!(f, "insecure-registries holds {} ({})", entry.value, entry.source)
+            }
+        }
+    }
 }

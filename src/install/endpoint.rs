@@ -62,6 +62,17 @@ impl Endpoint {
         if self.port == default { self.bracketed() } else { self.socket() }
     }
 
+    /// Whether both are one server, whatever lies below it.
+    pub fn is_server(&self, other: &Self) -> bool {
+        (self.https, &self.host, self.port) == (other.https, &other.host, other.port)
+    }
+
+    /// The server alone, without a path.
+    #[must_use]
+    pub fn server(&self) -> Self {
+        Self { path: String::new(), ..self.clone() }
+    }
+
     /// Whether the host is an address rather than a name.
     pub fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()

@@ -10,6 +10,7 @@ mod settings;
 mod shown;
 mod source;
 
+pub mod authorities;
 pub mod certificates;
 pub mod clock;
 pub mod docker;

@@ -1,6 +1,6 @@
-//! GitLab Runner on this host: its configuration, and how it was installed.
+//! GitLab Runner on this host: its configuration, and how it runs.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::host::files::{File, FileFacts, ReadFile};
 use crate::host::{Host, Unknown};
@@ -9,8 +9,18 @@ use crate::parse::runner_toml::RunnerToml;
 /// Where a runner that runs as root is configured.
 const CONFIG: &str = "/etc/gitlab-runner/config.toml";
 
+/// Where the documentation lets a runner in a container find its configuration on the host.
+const CONFIG_OF_CONTAINER: &str = "/srv/gitlab-runner/config/config.toml";
+
 /// Where packages and the documentation put the program.
 const PROGRAMS: [&str; 2] = ["/usr/bin/gitlab-runner", "/usr/local/bin/gitlab-runner"];
+
+/// What `gitlab-runner install` leaves behind, wherever the program lies.
+const SERVICES: [&str; 2] =
+    ["/etc/systemd/system/gitlab-runner.service", "/etc/init.d/gitlab-runner"];
+
+/// The start script of the container image.
+const ENTRYPOINT: &str = "/entrypoint";
 
 /// A runner's configuration.
 #[derive(Debug, Clone)]
@@ -21,23 +31,61 @@ pub struct Config {
     pub toml: RunnerToml,
 }
 
+/// How a runner runs, which decides what it trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// As a program of this system.
+    System,
+    /// In a container of its own image on this system; the image's files are not seen.
+    Image,
+    /// This system is the inside of the runner's container image.
+    InsideImage,
+}
+
+impl Config {
+    /// The folder of certificates beside it.
+    pub fn certs(&self) -> Utf8PathBuf {
+        self.path.parent().unwrap_or(Utf8Path::new("/")).join("certs")
+    }
+}
+
 /// The configuration of the runner on this host; `None` if there is none.
 pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
-    match host.ask(ReadFile::<RunnerToml>::at(CONFIG)).await? {
-        File::Missing => Ok(None),
-        File::Read(toml) => Ok(Some(Config { path: CONFIG.into(), toml })),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{CONFIG}: {obstacle}")))
+    for path in [CONFIG, CONFIG_OF_CONTAINER] {
+        match host.ask(ReadFile::<RunnerToml>::at(path)).await? {
+            File::Missing => {}
+            File::Read(toml) => return Ok(Some(Config { path: path.into(), toml })),
+            other => {
+                let obstacle = other.obstacle().unwrap_or_default();
+                return Err(Unknown::Unreadable(format!("{path}: {obstacle}")));
+            }
         }
     }
+    Ok(None)
 }
 
 /// The runner's program on this host, as a package installs it; `None` where the runner runs in a
 /// container of its own image, which holds the program.
 pub async fn program(host: &Host) -> Result<Option<&'static str>, Unknown> {
-    for path in PROGRAMS {
-        if host.ask(FileFacts::of(path)).await?.is_some() {
+    first(host, &PROGRAMS).await
+}
+
+/// How the runner with this configuration runs.
+pub async fn home(host: &Host, config: &Config) -> Result<Home, Unknown> {
+    if config.path == CONFIG_OF_CONTAINER {
+        return Ok(Home::Image);
+    }
+    let program = program(host).await?;
+    if program.is_some() && host.ask(FileFacts::of(ENTRYPOINT)).await?.is_some() {
+        return Ok(Home::InsideImage);
+    }
+    let service = first(host, &SERVICES).await?;
+    Ok(if program.or(service).is_some() { Home::System } else { Home::Image })
+}
+
+async fn first(host: &Host, paths: &[&'static str]) -> Result<Option<&'static str>, Unknown> {
+    for path in paths {
+        if host.ask(FileFacts::of(*path)).await?.is_some() {
             return Ok(Some(path));
         }
     }

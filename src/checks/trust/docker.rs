@@ -1,18 +1,14 @@
 //! Does the Docker daemon accept the registry's certificate?
 
-use std::net::IpAddr;
+mod daemon;
 
-use camino::Utf8PathBuf;
-
-use super::shown::{Shown, shown};
-use super::verdicts::{GoClient, Seen};
-use crate::checks::{Cause, Finding, Severity, Stop, Verdict, check, docs};
-use crate::host::files::{Directory, File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
-use crate::host::network::Resolve;
-use crate::host::system::Now;
+use crate::checks::reach::{Reach, reach};
+use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
+use crate::install::docker::Unverified;
 use crate::install::{self, Endpoint};
-use crate::parse::network;
+use daemon::Daemon;
+pub(super) use daemon::accepted_without_folder;
 
 check! {
     /// The Docker daemon on this host accepts the registry's certificate.
@@ -27,16 +23,19 @@ check! {
     ///
     /// The certificates that the registry shows (or, where it cannot be asked, the file that nginx
     /// would show), the `*.crt` files in `/etc/docker/certs.d/<host:port>/`, the system's own
-    /// trusted certificates, and the time. The verdict is reached as Go reaches it, with Go's
-    /// words. GitLab's own certificate is judged too: Docker fetches its token there, and verifies
-    /// that with the registry's folder, never with one named after GitLab.
+    /// trusted certificates, `daemon.json`, and the time. The verdict is reached as Go reaches it,
+    /// with Go's words. The server from which Docker fetches its token is judged too: Docker
+    /// verifies that one with the registry's folder, never with one named after GitLab.
+    ///
+    /// The registry is the one in `gitlab.rb` or that `--registry-url` names. On a host that knows
+    /// neither, every registry is looked at that has a folder in `certs.d` and that answers.
     ///
     /// ## How to fix it
     ///
     /// Put the root certificate of your CA, or the server's certificate if it is self-signed, into
     /// `/etc/docker/certs.d/<host:port>/ca.crt`, with exactly the host and port of the image names.
-    /// Docker reads that folder at each request. A certificate without subjectAltName has to be
-    /// made anew.
+    /// Docker reads that folder at each request, but the system's own certificates only when it
+    /// starts. A certificate without subjectAltName has to be made anew.
     "trust/docker": "the Docker daemon accepts the registry's certificate"
 }
 
@@ -44,262 +43,117 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if install::docker::sign(host).await?.is_none() {
         return Err(Stop::not_applicable("no Docker daemon is on this host"));
     }
-    let endpoints = registries(host).await?;
-    if endpoints.is_empty() {
-        return Err(Stop::not_applicable("no registry is known here (--registry-url names one)"));
-    }
+    let registries = registries(host).await?;
     let mut verdict = Verdict::default();
     let mut judged = 0;
-    for endpoint in &endpoints {
-        let docker = Docker::given(host, endpoint).await?;
-        judged += docker.judge_registry(host, &mut verdict).await?;
-        judged += docker.judge_realm(host, &mut verdict).await?;
+    for registry in &registries.endpoints {
+        match examine(host, registry, &mut verdict).await {
+            Ok(chains) => judged += chains,
+            // One registry that cannot be judged says nothing of the others.
+            Err(Stop::Unknown(why)) => verdict.untold(registry.to_string(), why),
+            Err(Stop::NotApplicable(_)) => {}
+        }
     }
     if judged == 0 && verdict.findings.is_empty() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable(
-            "the registry shows no certificate (registry/api and tls/key-pair say why)",
-        ));
+        return Err(Stop::not_applicable(registries.none));
     }
     Ok(verdict)
 }
 
-/// The registries that Docker on this host uses: the configured one, or on a host that knows no
-/// GitLab those that somebody made a folder for.
-pub(super) async fn registries(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
-    if let Some(endpoint) = install::registry::external(host).await? {
-        return Ok(Some(endpoint.value).filter(|it| it.https).into_iter().collect());
+/// Judges all that Docker meets on the way to a registry; how many chains there were.
+async fn examine(host: &Host, registry: &Endpoint, verdict: &mut Verdict) -> Result<usize, Stop> {
+    let unverified = install::docker::unverified(host, registry).await;
+    let unverified = verdict.told("insecure-registries", unverified).flatten();
+    let daemon = Daemon::given(host, registry, unverified).await?;
+    if let Some(finding) = daemon.blocked() {
+        verdict.add([finding]);
+        return Ok(1);
+    }
+    verdict.add(super::tell::stray_keys(daemon.files()).into_iter().map(documented));
+    let mut judged = daemon.judge(host, registry, verdict).await?;
+    if let Some(realm) = realm(host, registry).await?.filter(|realm| realm.https) {
+        judged += daemon.judge_realm(host, &realm, verdict).await?;
+    }
+    Ok(judged)
+}
+
+fn documented(finding: Finding) -> Finding {
+    finding.docs(docs::REGISTRY_SELF_SIGNED)
+}
+
+/// The registries that Docker on this host uses.
+struct Registries {
+    endpoints: Vec<Endpoint>,
+    /// Why there is nothing to judge, if there is not.
+    none: &'static str,
+}
+
+/// The configured one, or on a host that knows no GitLab those that somebody made a folder for.
+async fn registries(host: &Host) -> Result<Registries, Unknown> {
+    if let Some(registry) = install::registry::external(host).await? {
+        let registry = registry.value;
+        let none = if registry.https {
+            "the registry shows no certificate (registry/api and tls/key-pair say why)"
+        } else {
+            "the registry is reached over plain HTTP, without a certificate"
+        };
+        let endpoints = Some(registry).filter(|it| it.https).into_iter().collect();
+        return Ok(Registries { endpoints, none });
     }
     let folders = install::docker::registry_folders(host).await?;
     let endpoint = |name: &str| Endpoint::parse(&format!("https://{name}")).ok();
-    Ok(folders.iter().filter_map(|folder| endpoint(&folder.name)).collect())
-}
-
-/// Whether Docker would accept a registry's certificates without any folder of its own for it.
-pub(super) async fn accepted_by_system(host: &Host, registry: &Endpoint) -> Result<bool, Stop> {
-    let shown = shown(host, registry).await?;
-    let system = host.ask(SystemTrust).await?;
-    let now = host.ask(Now).await?;
-    let client = GoClient {
-        name: "Docker",
-        system: Some(&system),
-        files: Vec::new(),
-        target: Utf8PathBuf::new(),
-    };
-    let accepts = |shown: &Shown| {
-        client.judge(&Seen { endpoint: registry, shown, source: None, now }).accepted
-    };
-    Ok(!shown.is_empty() && shown.iter().all(accepts))
-}
-
-/// Docker, as it is set up for one registry.
-struct Docker<'a> {
-    registry: &'a Endpoint,
-    folder: Utf8PathBuf,
-    files: Vec<(Utf8PathBuf, TrustFile)>,
-    /// What in the folder makes every operation with the registry fail, in Docker's words.
-    obstacle: Option<String>,
-    system: TrustedFiles,
-    insecure: bool,
-}
-
-impl<'a> Docker<'a> {
-    async fn given(host: &Host, registry: &'a Endpoint) -> Result<Self, Unknown> {
-        let folder = Utf8PathBuf::from(install::docker::CERTS_D).join(registry.authority());
-        let (files, obstacle) = folder_content(host, &folder).await?;
-        Ok(Self {
-            registry,
-            files,
-            obstacle,
-            system: host.ask(SystemTrust).await?,
-            insecure: is_insecure(host, registry).await?,
-            folder,
-        })
-    }
-
-    fn client(&self) -> GoClient<'_> {
-        GoClient {
-            name: "Docker",
-            system: Some(&self.system),
-            files: self.files.clone(),
-            target: self.folder.join("ca.crt"),
-        }
-    }
-
-    /// Judges the registry's certificates; how many there were.
-    async fn judge_registry(&self, host: &Host, verdict: &mut Verdict) -> Result<usize, Stop> {
-        if let Some(words) = &self.obstacle {
-            verdict.add([self.blocked(words)]);
-            return Ok(1);
-        }
-        let shown = shown(host, self.registry).await?;
-        for shown in &shown {
-            verdict.add(self.judge(host, self.registry, shown).await?);
-        }
-        Ok(shown.len())
-    }
-
-    /// Judges GitLab's certificates, where it is another endpoint: Docker fetches tokens there.
-    async fn judge_realm(&self, host: &Host, verdict: &mut Verdict) -> Result<usize, Stop> {
-        let Some(gitlab) = install::gitlab::external_url(host).await? else { return Ok(0) };
-        let gitlab = gitlab.value;
-        if !gitlab.https || self.obstacle.is_some() {
-            return Ok(0);
-        }
-        let registry: Vec<_> = shown(host, self.registry).await?;
-        let realm = shown(host, &gitlab).await?;
-        // One certificate for both is judged once, unless the names differ.
-        let same = |shown: &&Shown| {
-            gitlab.host == self.registry.host && registry.iter().any(|it| it.chain == shown.chain)
-        };
-        for shown in realm.iter().filter(|shown| !same(shown)) {
-            verdict.add(self.judge(host, &gitlab, shown).await?);
-        }
-        Ok(realm.len())
-    }
-
-    async fn judge(
-        &self,
-        host: &Host,
-        endpoint: &Endpoint,
-        shown: &Shown,
-    ) -> Result<Option<Finding>, Stop> {
-        let client = self.client();
-        let source = install::certificates::shown_by(host, endpoint).await?.map(|it| it.value);
-        let now = host.ask(Now).await?;
-        let seen = Seen { endpoint, shown, source, now };
-        let verdict = client.judge(&seen);
-        let finding = client.finding(&seen, &verdict).map(|finding| {
-            let finding = if endpoint == self.registry { finding } else { self.of_realm(finding) };
-            finding
-                .docs(docs::REGISTRY_SELF_SIGNED)
-                .on_way_to(endpoint)
-                .follows(Cause::File(self.folder.to_string()))
-        });
-        let loopback = shown.loopback || self.resolves_to_loopback(host, endpoint).await;
-        Ok(self.as_docker_takes_it(endpoint, finding, verdict.accepted, loopback))
-    }
-
-    fn of_realm(&self, finding: Finding) -> Finding {
-        let message = format!(
-            "{}; Docker fetches its token there and looks only into {}",
-            finding.message, self.folder
-        );
-        Finding { message, ..finding }
-    }
-
-    /// Docker verifies nothing on loopback, nor what is listed as insecure. The certificate is
-    /// judged all the same, for every other client.
-    fn as_docker_takes_it(
-        &self,
-        endpoint: &Endpoint,
-        finding: Option<Finding>,
-        accepted: bool,
-        loopback: bool,
-    ) -> Option<Finding> {
-        let reason = match (loopback, self.insecure) {
-            (true, _) => "its name resolves to a loopback address here",
-            (_, true) => "it is listed under insecure-registries",
-            (false, false) => return finding,
-        };
-        if accepted {
-            return Some(not_verified(endpoint, reason, loopback));
-        }
-        finding.map(|finding| {
-            let message = format!(
-                "on this host Docker does not verify it ({reason}), but elsewhere {}",
-                finding.message
-            );
-            let severity = if loopback { Severity::Warning } else { Severity::Notice };
-            Finding { severity, message, ..finding }
-        })
-    }
-
-    async fn resolves_to_loopback(&self, host: &Host, endpoint: &Endpoint) -> bool {
-        let resolved = host.ask(Resolve { host: endpoint.host.clone() }).await;
-        resolved.is_ok_and(|it| it.addresses().any(|address| address.is_loopback()))
-    }
-
-    fn blocked(&self, words: &str) -> Finding {
-        Finding::error(
-            "folder-unusable",
-            self.registry.to_string(),
-            format!("Docker refuses every operation with it because of {}", self.folder),
-        )
-        .seen("Docker says", words)
-        .remedy(
-            "Leave only readable CA certificates (*.crt) and complete client pairs in the folder.",
-            [format!("sudo ls -l {}", self.folder)],
-        )
-        .docs(docs::REGISTRY_SELF_SIGNED)
-        .follows(Cause::File(self.folder.to_string()))
-    }
-}
-
-fn not_verified(endpoint: &Endpoint, reason: &str, loopback: bool) -> Finding {
-    let finding = Finding::notice(
-        "not-verified",
-        endpoint.to_string(),
-        format!("Docker on this host does not verify it: {reason}"),
-    )
-    .docs(docs::REGISTRY_SELF_SIGNED);
-    if loopback {
-        finding.remedy(
-            format!(
-                "Nothing here is broken, but a login from this host proves nothing. Let {} resolve \
-                 to the host's real address, as it does for everyone else.",
-                endpoint.host
-            ),
-            [format!("getent hosts {}", endpoint.host)],
-        )
+    let endpoints: Vec<_> = folders.iter().filter_map(|it| endpoint(&it.name)).collect();
+    let none = if endpoints.is_empty() {
+        "no registry is known here (--registry-url names one)"
     } else {
-        finding.remedy(
-            "The certificate is good: take the entry out and let Docker verify it.",
-            [format!("sudoedit {}", install::docker::DAEMON_JSON)],
-        )
-    }
-}
-
-/// The `*.crt` files of a folder, and what in it makes Docker fail.
-async fn folder_content(
-    host: &Host,
-    folder: &Utf8PathBuf,
-) -> Result<(Vec<(Utf8PathBuf, TrustFile)>, Option<String>), Unknown> {
-    let listing = host.ask(Directory::at(folder.clone())).await?;
-    let names: Vec<&str> = listing.names().collect();
-    let mut files = Vec::new();
-    let mut obstacle = super::docker_layout::incomplete_pair(&names);
-    for name in names.iter().filter(|name| name.ends_with(".crt")) {
-        let path = folder.join(name);
-        match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
-            File::Read(file) => files.push((path, file)),
-            File::Missing => obstacle = Some(format!("open {path}: no such file or directory")),
-            File::NotAFile(_) => obstacle = Some(format!("read {path}: is a directory")),
-            // Go would read even this; nobody has so many certificates.
-            other => {
-                let why = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {why}")));
-            }
-        }
-    }
-    Ok((files, obstacle))
-}
-
-/// Whether `insecure-registries` names the registry, or a network that holds its address.
-async fn is_insecure(host: &Host, registry: &Endpoint) -> Result<bool, Unknown> {
-    let Some(json) = install::docker::daemon_json(host).await? else { return Ok(false) };
-    let entries: Vec<_> =
-        json.value.insecure_registries.iter().map(|entry| entry.value.clone()).collect();
-    if entries.iter().any(|entry| *entry == registry.authority() || *entry == registry.socket()) {
-        return Ok(true);
-    }
-    let networks: Vec<_> = entries.iter().filter(|entry| entry.contains('/')).collect();
-    if networks.is_empty() {
-        return Ok(false);
-    }
-    let addresses: Vec<IpAddr> = match host.ask(Resolve { host: registry.host.clone() }).await {
-        Ok(resolved) => resolved.addresses().collect(),
-        Err(_) => Vec::new(),
+        "no registry with a folder in certs.d answers (--registry-url names another)"
     };
-    let within = |network: &&String| addresses.iter().any(|it| network::contains(network, *it));
-    Ok(networks.iter().any(within))
+    Ok(Registries { endpoints, none })
+}
+
+/// The server from which Docker fetches its token: what the registry says, or what it is told to
+/// say, or else GitLab.
+async fn realm(host: &Host, registry: &Endpoint) -> Result<Option<Endpoint>, Unknown> {
+    let asked = match reach(host, registry, "/v2/").await {
+        Ok(Reach::Ways(ways)) => ways.iter().find_map(|way| {
+            let mut challenges = way.response()?.all("www-authenticate");
+            challenges.find_map(realm_of)
+        }),
+        Ok(Reach::NoName(_)) | Err(Unknown::LeftOut(_)) => None,
+        Err(unknown) => return Err(unknown),
+    };
+    if asked.is_some() {
+        return Ok(asked);
+    }
+    // The configuration of this host's registry says nothing of another one.
+    let own = install::registry::external(host).await?.is_some_and(|it| it.value == *registry);
+    if !own {
+        return Ok(None);
+    }
+    let config = install::registry::config(host).await?;
+    let written = config.and_then(|it| it.yml.auth.token_realm);
+    if let Some(realm) = written.and_then(|it| Endpoint::parse(&it.value.to_string()).ok()) {
+        return Ok(Some(realm.server()));
+    }
+    Ok(install::gitlab::external_url(host).await?.map(|url| url.value.server()))
+}
+
+/// The realm of a challenge such as `Bearer realm="https://gitlab/jwt/auth",service="..."`.
+fn realm_of(challenge: &str) -> Option<Endpoint> {
+    let (_, rest) = challenge.split_once("realm=\"")?;
+    let (realm, _) = rest.split_once('"')?;
+    Endpoint::parse(realm).ok().map(|realm| realm.server())
+}
+
+/// What Docker does where it verifies nothing, in the words of messages.
+fn in_words(unverified: &Unverified) -> String {
+    format!("Docker on this host does not verify it, because {unverified}")
+}
+
+#[test]
+fn realms_are_taken_from_challenges() {
+    let challenge = r#"Bearer realm="https://git.example.test/jwt/auth",service="x""#;
+    assert_eq!(realm_of(challenge).unwrap().to_string(), "https://git.example.test");
+    assert_eq!(realm_of("Basic realm=\"registry\""), None);
+    assert_eq!(realm_of("Bearer"), None);
 }

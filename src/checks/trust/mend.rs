@@ -1,140 +1,336 @@
-//! How a refused certificate is mended: commands with this host's paths, names and ports.
+//! How a refused certificate is mended: commands with this host's paths, names and ports, after
+//! which the client accepts.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::verdicts::{GoClient, Seen};
+use super::client::{GoClient, Lack, Seen, Target, Unread, is_about_authority};
 use crate::checks::Remedy;
 use crate::checks::shell::word;
 use crate::install::Endpoint;
 use crate::parse::certificate::Certificate;
-use crate::trust::Verdict;
+use crate::trust::{Fault, Verdict};
 
-/// A file of which the client does not see everything: which, a stable code, and why.
-pub(super) type Unread = (Utf8PathBuf, String, String);
+/// A refusal that is to be mended.
+pub(super) struct Refusal<'a> {
+    pub(super) client: &'a GoClient<'a>,
+    pub(super) seen: &'a Seen<'a>,
+    pub(super) verdict: &'a Verdict,
+    pub(super) leaf: Option<&'a Certificate>,
+    pub(super) lack: &'a Lack,
+}
 
-/// What to do about a refusal.
-pub(super) fn remedy(
-    client: &GoClient<'_>,
-    seen: &Seen<'_>,
-    verdict: &Verdict,
-    leaf: Option<&Certificate>,
-    unread: Option<&Unread>,
-) -> Remedy {
-    if let Some((path, code, _)) = unread {
-        return rewrite(path, code).unwrap_or_else(|| trust(client, seen, leaf));
+impl Refusal<'_> {
+    /// What to do about it.
+    pub(super) fn remedy(&self) -> Remedy {
+        if is_about_authority(self.verdict) {
+            return self.trust();
+        }
+        let fault = self.verdict.faults.first();
+        match (fault, self.leaf) {
+            (Some(fault), _) if fault.depth > 0 => self.replace_authority(fault),
+            (_, Some(leaf)) if leaf.self_issued => self.renew_self_signed(leaf),
+            (_, leaf) => self.ask_for_another(leaf),
+        }
     }
-    let code = verdict.faults.first().map_or("", |fault| fault.code.as_str());
-    match (code, leaf) {
-        ("unknown-authority", _) => trust(client, seen, leaf),
-        (_, Some(leaf)) if leaf.self_issued => renew_self_signed(client, seen),
-        ("expired" | "not-yet-valid", _) => advice(format!(
-            "Get a new certificate for {} from the CA, with its chain; first make sure that this \
-             host's clock is right.",
-            seen.endpoint.host
-        )),
-        _ => advice(format!(
-            "Let the CA issue a certificate with subjectAltName {}, for a server (serverAuth), \
-             with an RSA key of 2048 bits or more or an EC key, and signed with SHA-256.",
-            alternative_name(seen.endpoint)
-        )),
+
+    /// Acceptance is not in doubt, but rests on a certificate that will be replaced.
+    pub(super) fn lasting(&self) -> Remedy {
+        match self.lack {
+            Lack::Elsewhere(_) | Lack::SentAlong(_) => self.trust(),
+            Lack::Unread(_) | Lack::Nowhere => {
+                let issuer = self.leaf.map_or("the server's CA", |leaf| leaf.issuer.as_str());
+                let target = self.target();
+                Remedy {
+                    advice: format!("Put the root certificate above '{issuer}' into {target}."),
+                    commands: Vec::new(),
+                }
+            }
+        }
+    }
+
+    /// Gives the client what it lacks.
+    fn trust(&self) -> Remedy {
+        let (name, endpoint) = (self.client.name, self.seen.endpoint);
+        match (self.lack, self.leaf) {
+            (Lack::Unread(unread), _) => rewrite(unread).unwrap_or_else(|| self.obtain()),
+            (Lack::Elsewhere(path), _) => Remedy {
+                advice: format!("{path} holds what is lacking: give it to {name}."),
+                commands: self.put(&print_file(path), Some(path)),
+            },
+            (Lack::SentAlong(number), _) => Remedy {
+                advice: format!(
+                    "The server sends its own root certificate along. Make sure that it is your \
+                     CA's, and give it to {name}."
+                ),
+                commands: self.put(&self.sent(*number), None),
+            },
+            (Lack::Nowhere, Some(leaf)) if leaf.self_issued => {
+                let file = self.file_of_leaf();
+                let source = match file {
+                    Some(file) => print_file(file),
+                    None => fetch(endpoint),
+                };
+                Remedy {
+                    advice: format!(
+                        "Give {name} the certificate, and compare its fingerprint with the \
+                         server's: sha256 {}.",
+                        leaf.fingerprint
+                    ),
+                    commands: self.put(&source, file),
+                }
+            }
+            (Lack::Nowhere, _) => self.obtain(),
+        }
+    }
+
+    /// Nobody here has it.
+    fn obtain(&self) -> Remedy {
+        let issuer = self.leaf.map_or("the server's CA", |leaf| leaf.issuer.as_str());
+        let target = self.target();
+        let mut advice = format!("Put the root certificate above '{issuer}' into {target}.");
+        if self.seen.shown.chain.len() == 1 {
+            advice.push_str(
+                " If that is an intermediate CA, its certificate has to be sent by the server: \
+                 append it to the server's certificate file, and run gitlab-ctl hup nginx.",
+            );
+        }
+        Remedy { advice, commands: Vec::new() }
+    }
+
+    /// The path that a certificate is best written to: one that is not taken by another's.
+    fn target(&self) -> Utf8PathBuf {
+        match &self.client.target {
+            Target::File(path) => path.clone(),
+            Target::Folder(folder) => {
+                let taken = |name: &str| {
+                    let path = folder.join(name);
+                    self.client.files.iter().any(|(own, file)| *own == path && self.needs(file))
+                };
+                let host = format!("{}.crt", self.seen.endpoint.host);
+                let names = ["ca.crt", &host, "gitlab-ca.crt"];
+                let free = names.into_iter().find(|name| !taken(name));
+                folder.join(free.unwrap_or("gitlab-ca-2.crt"))
+            }
+        }
+    }
+
+    /// Whether a file holds certificates that others than this endpoint may need.
+    fn needs(&self, file: &crate::host::files::TrustFile) -> bool {
+        let stale = |der: &Vec<u8>| {
+            let old = Certificate::from_der(der).ok();
+            let subject = |it: &Certificate| it.subject.clone();
+            old.as_ref().map(subject) == self.leaf.map(subject)
+        };
+        file.for_go().iter().any(|der| !stale(der))
+    }
+
+    /// Commands that write what `source` prints to where the client looks. `file` is the file that
+    /// it prints, if it only prints one.
+    fn put(&self, source: &str, file: Option<&Utf8Path>) -> Vec<String> {
+        let target = self.target();
+        let folder = target.parent().unwrap_or(Utf8Path::new("/"));
+        let to = word(target.as_str());
+        let own = self.client.files.iter().find(|(path, _)| *path == target);
+        // The one file that a client reads must not lose what others need.
+        if own.is_some_and(|(_, file)| self.needs(file)) {
+            // The old file may lack a line end, and glued markers lose both certificates.
+            return vec![format!("{{ echo; {source}; }} | sudo tee -a {to} >/dev/null")];
+        }
+        let mkdir = format!("sudo mkdir -p {}", word(folder.as_str()));
+        let copy = match file {
+            Some(file) => format!("sudo cp {} {to}", word(file.as_str())),
+            None => format!("{source} | sudo tee {to} >/dev/null"),
+        };
+        vec![mkdir, copy]
+    }
+
+    /// A command that prints a certificate that the server sends along.
+    fn sent(&self, number: usize) -> String {
+        let pick = format!("awk '/BEGIN CERT/ {{ n++ }} n == {number}'");
+        let source = self.seen.source.filter(|source| source.chain == self.seen.shown.chain);
+        match source {
+            Some(source) => {
+                let print = print_file(&source.pair.certificate.value);
+                format!("{print} | {pick} | openssl x509")
+            }
+            None => {
+                let connect = connect(self.seen.endpoint);
+                format!("{connect} -showcerts </dev/null 2>/dev/null | {pick} | openssl x509")
+            }
+        }
+    }
+
+    /// The file that holds just the certificate that is shown.
+    fn file_of_leaf(&self) -> Option<&Utf8Path> {
+        let source = self.seen.source?;
+        let same = source.chain.first() == self.seen.shown.chain.first();
+        same.then_some(source.pair.certificate.value.as_path())
+    }
+
+    fn replace_authority(&self, fault: &Fault) -> Remedy {
+        let name = &fault.certificate;
+        let advice = match fault.code.as_str() {
+            "expired" => format!(
+                "Get the current certificate of the CA '{name}', and put it wherever the old one \
+                 lies: with the server if it is an intermediate one, and into {}.",
+                self.target()
+            ),
+            "not-yet-valid" => clock_first(&format!("get the right certificate of '{name}'")),
+            _ => format!(
+                "The server's certificate is not at fault, but that of the CA '{name}' is: have \
+                 the CA make that one anew."
+            ),
+        };
+        Remedy { advice, commands: Vec::new() }
+    }
+
+    /// The guide's command with the subjectAltName that it lacks, and the copies that follow.
+    fn renew_self_signed(&self, leaf: &Certificate) -> Remedy {
+        let names = self.alternative_names(leaf);
+        let here = self.seen.source;
+        let host = &self.seen.endpoint.host;
+        let (certificate, key) = match here {
+            Some(source) => (source.pair.certificate.value.clone(), source.pair.key.value.clone()),
+            None => {
+                let base = Utf8Path::new("/etc/gitlab/ssl");
+                (base.join(format!("{host}.crt")), base.join(format!("{host}.key")))
+            }
+        };
+        let make = format!(
+            "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} -keyout \
+             {} -out {}",
+            word(&format!("/CN={}", common_name(host))),
+            word(&format!("subjectAltName={names}")),
+            word(key.as_str()),
+            word(certificate.as_str())
+        );
+        let mut commands = vec![make, "sudo gitlab-ctl hup nginx".to_owned()];
+        let source = match here {
+            Some(_) => print_file(&certificate),
+            None => {
+                commands.insert(0, "# on GitLab's own host:".to_owned());
+                commands.push("# then on this one:".to_owned());
+                fetch(self.seen.endpoint)
+            }
+        };
+        commands.extend(self.put(&source, here.map(|_| certificate.as_path())));
+        let renew = format!(
+            "make a new certificate with subjectAltName {names} on GitLab's host, or let your own \
+             CA issue one; then replace every copy of the old one"
+        );
+        let early = self.verdict.faults.first().is_some_and(|it| it.code == "not-yet-valid");
+        Remedy { advice: if early { clock_first(&renew) } else { sentence(&renew) }, commands }
+    }
+
+    /// A request to the CA.
+    fn ask_for_another(&self, leaf: Option<&Certificate>) -> Remedy {
+        let host = &self.seen.endpoint.host;
+        let names =
+            leaf.map_or_else(|| alternative_name(host), |leaf| self.alternative_names(leaf));
+        let ask = format!(
+            "let the CA issue a certificate with subjectAltName {names}, for a server \
+             (serverAuth), with an RSA key of 2048 bits or more or an EC key, and signed with \
+             SHA-256; put it with its intermediate certificates into the server's file, and run \
+             gitlab-ctl hup nginx"
+        );
+        let code = self.verdict.faults.first().map_or("", |fault| fault.code.as_str());
+        let advice = match code {
+            "expired" | "not-yet-valid" => clock_first(&ask),
+            _ => sentence(&ask),
+        };
+        // The request goes to the CA, which answers with the certificate.
+        let request = self.seen.source.map(|source| {
+            let certificate = &source.pair.certificate.value;
+            format!(
+                "sudo openssl req -new -key {} -subj {} -addext {} -out {}",
+                word(source.pair.key.value.as_str()),
+                word(&format!("/CN={}", common_name(host))),
+                word(&format!("subjectAltName={names}")),
+                word(certificate.with_extension("csr").as_str()),
+            )
+        });
+        Remedy { advice, commands: request.into_iter().collect() }
+    }
+
+    /// Every name that the certificate has or should have: `DNS:a,IP:b`.
+    fn alternative_names(&self, leaf: &Certificate) -> String {
+        let mut names = vec![alternative_name(&self.seen.endpoint.host)];
+        let others = self.seen.source.into_iter().flat_map(|source| &source.hosts);
+        let old = leaf.dns_names.iter().filter(|name| is_plain(name));
+        let addresses = leaf.ip_addresses.iter().map(ToString::to_string);
+        for name in others.chain(old).cloned().chain(addresses) {
+            let name = alternative_name(&name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names.join(",")
     }
 }
 
-fn advice(text: String) -> Remedy {
-    Remedy { advice: text, commands: Vec::new() }
+/// What has no meaning of its own in OpenSSL's configuration.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._*".contains(c))
 }
 
 /// `DNS:host` or `IP:address`.
-fn alternative_name(endpoint: &Endpoint) -> String {
-    let kind = if endpoint.is_address() { "IP" } else { "DNS" };
-    format!("{kind}:{}", endpoint.host)
+fn alternative_name(host: &str) -> String {
+    let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+    format!("{kind}:{host}")
 }
 
-/// Gives the client what it lacks: the certificate itself if it is self-signed, else its CA.
-fn trust(client: &GoClient<'_>, seen: &Seen<'_>, leaf: Option<&Certificate>) -> Remedy {
-    let target = &client.target;
-    let folder = target.parent().unwrap_or(Utf8Path::new("/"));
-    let mkdir = format!("sudo mkdir -p {}", word(folder.as_str()));
-    let to = word(target.as_str());
-    match leaf {
-        Some(leaf) if leaf.self_issued => {
-            let copy = match &seen.source {
-                Some(source) => format!("sudo cp {} {to}", word(source.as_str())),
-                None => format!(
-                    "openssl s_client -connect {} -servername {} </dev/null 2>/dev/null \
-                     | openssl x509 | sudo tee {to} >/dev/null",
-                    seen.endpoint.socket(),
-                    seen.endpoint.host
-                ),
-            };
-            let advice = format!(
-                "Give {} the certificate, and compare its fingerprint with the server's: sha256 {}.",
-                client.name, leaf.fingerprint
-            );
-            Remedy { advice, commands: vec![mkdir, copy] }
-        }
-        Some(leaf) => {
-            let mut advice =
-                format!("Put the root certificate of the CA '{}' into {target}.", leaf.issuer);
-            if seen.shown.chain.len() == 1 {
-                advice.push_str(
-                    " The server sends no intermediate certificate: if the CA has one, append it \
-                     to the server's certificate file and run gitlab-ctl hup nginx.",
-                );
-            }
-            Remedy { advice, commands: vec![mkdir] }
-        }
-        None => advice(format!("Put the certificate of the server's CA into {target}.")),
-    }
+/// A common name has 64 characters at most (RFC 5280, `ub-common-name`); clients do not read it.
+fn common_name(host: &str) -> &str {
+    if host.len() > 64 { "gitlab" } else { host }
 }
 
-/// The guide's command with the subjectAltName that it lacks, and the copies that follow from it.
-fn renew_self_signed(client: &GoClient<'_>, seen: &Seen<'_>) -> Remedy {
-    let host = &seen.endpoint.host;
-    let certificate = match &seen.source {
-        Some(source) => source.clone(),
-        None => Utf8PathBuf::from(format!("/etc/gitlab/ssl/{host}.crt")),
-    };
-    let key = certificate.with_extension("key");
-    let make = format!(
-        "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} -keyout {} \
-         -out {}",
-        word(&format!("/CN={host}")),
-        word(&format!("subjectAltName={}", alternative_name(seen.endpoint))),
-        word(key.as_str()),
-        word(certificate.as_str())
-    );
-    let mut commands = vec![make, "sudo gitlab-ctl hup nginx".to_owned()];
-    if seen.source.is_some() {
-        commands.push(format!(
-            "sudo cp {} {}",
-            word(certificate.as_str()),
-            word(client.target.as_str())
-        ));
+fn connect(endpoint: &Endpoint) -> String {
+    let to = word(&endpoint.socket());
+    if endpoint.is_address() {
+        return format!("openssl s_client -connect {to}");
     }
-    let advice = format!(
-        "Make a new certificate with subjectAltName {} on GitLab's host, or let your own CA issue \
-         one; then replace every copy of the old one.",
-        alternative_name(seen.endpoint)
-    );
-    Remedy { advice, commands }
+    format!("openssl s_client -connect {to} -servername {}", word(&endpoint.host))
+}
+
+/// A command that prints the certificate that a server shows.
+fn fetch(endpoint: &Endpoint) -> String {
+    format!("{} </dev/null 2>/dev/null | openssl x509", connect(endpoint))
+}
+
+/// A command that prints a file.
+fn print_file(path: &Utf8Path) -> String {
+    format!("sudo cat {}", word(path.as_str()))
+}
+
+fn clock_first(then: &str) -> String {
+    format!("First make sure that this host's clock is right. If it is, {then}.")
+}
+
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
 }
 
 /// Mends a file that is there but unreadable for Go, where a command can.
-fn rewrite(path: &Utf8Path, code: &str) -> Option<Remedy> {
-    let file = word(path.as_str());
-    let (advice, command) = match code {
-        "byte-order-mark" => (
-            "Take the byte order mark away.",
-            format!("sudo sed -i '1s/^\\xEF\\xBB\\xBF//' {file}"),
-        ),
+fn rewrite(unread: &Unread) -> Option<Remedy> {
+    let file = word(unread.path.as_str());
+    let (advice, command) = match unread.code.as_str() {
+        "byte-order-mark" => {
+            ("Take the byte order mark away.", format!(r"sudo sed -i '1s/^\xEF\xBB\xBF//' {file}"))
+        }
         "der" => (
             "Convert the file from DER to PEM.",
             format!("sudo openssl x509 -inform DER -in {file} -out {file}"),
         ),
-        "trusted-label" | "x509-label" => (
+        // OpenSSL would write the first certificate and drop the others.
+        "trusted-label" if unread.count == 1 => (
             "Write the certificate with the plain label.",
             format!("sudo openssl x509 -in {file} -out {file}"),
+        ),
+        "x509-label" => (
+            "Give the certificates the label that every client reads.",
+            format!("sudo sed -i 's/^-----\\(BEGIN\\|END\\) X509 /-----\\1 /' {file}"),
         ),
         "indented" => (
             "Take the blanks before the lines away.",
@@ -142,14 +338,15 @@ fn rewrite(path: &Utf8Path, code: &str) -> Option<Remedy> {
         ),
         "glued-markers" => (
             "Break the line between the two certificates.",
-            format!("sudo sed -i 's/-----END CERTIFICATE-----/&\\n/g' {file}"),
+            format!(r"sudo sed -i 's/----------BEGIN/-----\n-----BEGIN/g' {file}"),
         ),
-        "utf-16" => (
-            "Convert the file from UTF-16.",
-            format!(
-                "iconv -f UTF-16 -t ASCII {file} | sudo tee {file}.new >/dev/null && sudo mv {file}.new {file}"
-            ),
-        ),
+        "utf-16" => {
+            let new = word(&format!("{}.new", unread.path));
+            (
+                "Convert the file from UTF-16.",
+                format!("sudo iconv -f UTF-16 -t UTF-8 -o {new} {file} && sudo mv {new} {file}"),
+            )
+        }
         "pkcs7" => (
             "Take the certificates out of the PKCS#7 bundle.",
             format!("sudo openssl pkcs7 -print_certs -in {file} -out {file}"),

@@ -2,12 +2,13 @@
 
 use super::Group;
 
+mod client;
 mod docker;
 mod docker_layout;
 mod mend;
 mod runner;
 mod shown;
-mod verdicts;
+mod tell;
 
 /// Checks of the trust that clients on this host have.
 pub(super) static GROUP: Group = Group {

@@ -1,16 +1,19 @@
 //! Does the runner accept GitLab's certificate?
 
+mod entry;
+mod explain;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
+use self::entry::{Entry, entries};
+use super::client::{GoClient, Target, is_about_authority};
 use super::shown::shown;
-use super::verdicts::{GoClient, Seen};
-use crate::checks::shell::word;
-use crate::checks::{Evidence, Finding, Stop, Verdict, check, docs};
-use crate::host::files::{Directory, File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
-use crate::host::system::Now;
+use super::tell;
+use crate::checks::{Finding, Stop, Verdict, check, docs};
+use crate::host::files::{File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
 use crate::host::{Host, Unknown};
-use crate::install::{self, Endpoint};
-use crate::parse::runner_toml::Runner;
+use crate::install::runner::{Config, Home};
+use crate::install::{self, authorities};
 
 check! {
     /// GitLab Runner on this host accepts GitLab's certificate.
@@ -28,6 +31,9 @@ check! {
     /// that GitLab shows (or the file that nginx would show), the system's own trusted
     /// certificates, and the time. The verdict is reached as Go reaches it, with Go's words.
     ///
+    /// A container image has its own store, which cannot be seen from outside. It is taken to hold
+    /// the public roots of this system, without what was added to them here.
+    ///
     /// ## How to fix it
     ///
     /// Put the root certificate of your CA, or GitLab's certificate if it is self-signed, into
@@ -40,19 +46,28 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let Some(config) = install::runner::config(host).await? else {
         return Err(Stop::not_applicable("no runner is configured on this host"));
     };
-    let machine = Machine {
-        certs: config.path.parent().unwrap_or(Utf8Path::new("/")).join("certs"),
-        path: config.path.clone(),
-        in_container: install::runner::program(host).await?.is_none(),
-        system: host.ask(SystemTrust).await?,
-    };
+    let entries = entries(&config);
+    if entries.is_empty() {
+        return Err(Stop::not_applicable(if config.toml.runners.is_empty() {
+            "config.toml has no [[runners]] entry: no runner is registered"
+        } else {
+            "no entry in config.toml has an https url"
+        }));
+    }
+    let machine = Machine::given(host, &config).await?;
     let mut verdict = Verdict::default();
     let mut judged = 0;
-    for runner in &config.toml.runners {
-        let Some(endpoint) = endpoint_of(runner) else { continue };
-        judged += machine.judge(host, runner, &endpoint, &mut verdict).await?;
+    for entry in &entries {
+        match machine.judge(host, entry).await {
+            Ok((chains, findings)) => {
+                judged += chains;
+                verdict.add(findings);
+            }
+            Err(Stop::Unknown(why)) => verdict.untold(entry.endpoint.to_string(), why),
+            Err(Stop::NotApplicable(_)) => {}
+        }
     }
-    if judged == 0 && verdict.findings.is_empty() {
+    if judged == 0 && verdict.findings.is_empty() && verdict.untold.is_empty() {
         return Err(Stop::not_applicable(
             "no https certificate of GitLab can be seen from here (nothing is served, and no file \
              of it lies on this host)",
@@ -61,161 +76,66 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     Ok(verdict)
 }
 
-fn endpoint_of(runner: &Runner) -> Option<Endpoint> {
-    let url = runner.url.as_ref()?;
-    Endpoint::parse(&url.value).ok().filter(|endpoint| endpoint.https)
-}
-
 /// The runner program and what it sees.
-struct Machine {
-    /// `config.toml`.
-    path: Utf8PathBuf,
-    /// The folder of certificates beside it.
-    certs: Utf8PathBuf,
-    /// Whether it runs in its container image, whose own store is not this system's.
-    in_container: bool,
+struct Machine<'a> {
+    config: &'a Config,
+    home: Home,
+    /// The store of the system that the program runs on.
     system: TrustedFiles,
 }
 
-/// The file that a runner is given for GitLab's certificate.
-struct Given {
-    path: Utf8PathBuf,
-    /// The line of `tls-ca-file`, if that names it.
-    line: Option<u32>,
-    file: Option<TrustFile>,
-}
-
-impl Machine {
-    /// Judges one entry; how many certificates there were to judge.
-    async fn judge(
-        &self,
-        host: &Host,
-        runner: &Runner,
-        endpoint: &Endpoint,
-        verdict: &mut Verdict,
-    ) -> Result<usize, Stop> {
-        let given = self.given(host, runner, endpoint).await?;
-        let mut files: Vec<_> =
-            given.file.iter().map(|file| (given.path.clone(), file.clone())).collect();
-        if self.in_container {
-            // The image's start script puts this one into the image's own store.
-            files.extend(read(host, &self.certs.join("ca.crt")).await?);
+impl<'a> Machine<'a> {
+    async fn given(host: &Host, config: &'a Config) -> Result<Self, Unknown> {
+        let home = install::runner::home(host, config).await?;
+        let mut system = host.ask(SystemTrust).await?;
+        if home == Home::Image {
+            let added = authorities::added_to_system(host).await;
+            for file in &mut system.files {
+                let is_added =
+                    |der: &Vec<u8>| added.iter().any(|(_, it)| it.all().any(|a| a == der));
+                file.certificates.retain(|der| !is_added(der));
+            }
+            // The image's store can be read, whoever runs gldoctor.
+            system.unread.clear();
         }
+        Ok(Self { config, home, system })
+    }
+
+    /// Judges one entry: how many chains there were, and what is wrong.
+    async fn judge(&self, host: &Host, entry: &Entry<'_>) -> Result<(usize, Vec<Finding>), Stop> {
+        let own = read(host, &entry.file).await?;
+        let exists = own.is_some();
+        let mut files: Vec<_> = own.into_iter().collect();
+        if self.home != Home::System {
+            // The image's start script puts this one into the image's own store.
+            files.extend(read(host, &self.config.certs().join("ca.crt")).await?);
+        }
+        let mut findings = tell::stray_keys(&files);
         let client = GoClient {
             name: "the runner",
-            system: (!self.in_container).then_some(&self.system),
+            system: Some(&self.system),
             files,
-            target: given.path.clone(),
+            target: Target::File(entry.file.clone()),
         };
-        let source = install::certificates::shown_by(host, endpoint).await?.map(|it| it.value);
-        let now = host.ask(Now).await?;
-        let all = shown(host, endpoint).await?;
-        for shown in &all {
-            let seen = Seen { endpoint, shown, source: source.clone(), now };
-            let judged = client.judge(&seen);
-            let Some(finding) = client.finding(&seen, &judged) else { continue };
-            let finding = self.with_entry(finding, runner).docs(docs::RUNNER_TLS);
-            let finding = if finding.code == "unknown-authority" {
-                self.explained(host, finding, endpoint, &given).await?
+        let chains = shown(host, &entry.endpoint).await?;
+        for shown in &chains {
+            let (judgement, finding) = tell::examine(host, &client, &entry.endpoint, shown).await?;
+            let Some(finding) = finding else { continue };
+            let finding = if !exists && is_about_authority(&judgement) {
+                self.explained(host, finding, entry).await?
             } else {
                 finding
             };
-            verdict.add([finding.on_way_to(endpoint)]);
+            findings.push(finding.on_way_to(&entry.endpoint));
         }
-        Ok(all.len())
-    }
-
-    /// `tls-ca-file`, or else the file named after the host.
-    async fn given(
-        &self,
-        host: &Host,
-        runner: &Runner,
-        endpoint: &Endpoint,
-    ) -> Result<Given, Unknown> {
-        let (path, line) = match &runner.tls_ca_file {
-            Some(named) => (self.certs.join("..").join(&named.value), named.line),
-            None => (self.certs.join(format!("{}.crt", endpoint.host)), None),
-        };
-        // An absolute path replaces what it is joined to.
-        let path = if path.as_str().contains("/../") { normal(&path) } else { path };
-        let file = read(host, &path).await?.map(|(_, file)| file);
-        Ok(Given { path, line, file })
-    }
-
-    fn with_entry(&self, finding: Finding, runner: &Runner) -> Finding {
-        let name = runner.name.as_ref().map_or("unnamed", |name| name.value.as_str());
-        let place = Evidence::new("runner", name).at(self.path.as_str(), runner.line);
-        let finding = finding.evidence(place);
-        if self.in_container {
-            finding.seen("how it runs", "no program on this host, so in its container image")
-        } else {
-            finding
+        if !exists && !chains.is_empty() && findings.is_empty() {
+            findings.extend(entry.missing_file(&self.config.path));
         }
+        let told = findings.into_iter().map(|finding| {
+            entry.with_runners(finding, &self.config.path, self.home).docs(docs::RUNNER_TLS)
+        });
+        Ok((chains.len(), told.collect()))
     }
-
-    /// Says which file the administrator probably meant, if there is one that nothing reads.
-    async fn explained(
-        &self,
-        host: &Host,
-        finding: Finding,
-        endpoint: &Endpoint,
-        given: &Given,
-    ) -> Result<Finding, Unknown> {
-        if given.file.is_some() {
-            return Ok(finding);
-        }
-        let read_instead = given.path.clone();
-        if let Some(line) = given.line {
-            let place =
-                Evidence::new("tls-ca-file", &given.path).at(self.path.as_str(), Some(line));
-            return Ok(Finding {
-                code: "ca-file-missing",
-                message: format!(
-                    "{}; tls-ca-file names {}, which is not there",
-                    finding.message, given.path
-                ),
-                ..finding.evidence(place)
-            });
-        }
-        let listing = host.ask(Directory::at(self.certs.clone())).await?;
-        let names: Vec<&str> = listing.names().collect();
-        let Some((name, why)) = near_miss(&names, endpoint, self.in_container) else {
-            return Ok(finding);
-        };
-        let path = self.certs.join(name);
-        let finding = finding.evidence(Evidence::new("not read", why).at(path.as_str(), None));
-        let message = format!("{}; {path} is not read: {why}", finding.message);
-        let code = if name == "ca.crt" { "ca-crt-ignored" } else { "wrong-file-name" };
-        Ok(Finding { code, message, ..finding }.remedy(
-            "Give the file the name that the runner reads.",
-            [format!("sudo cp {} {}", word(path.as_str()), word(read_instead.as_str()))],
-        ))
-    }
-}
-
-/// A file that somebody put there for this host, under a name that the runner does not read.
-fn near_miss<'a>(
-    names: &[&'a str],
-    endpoint: &Endpoint,
-    in_container: bool,
-) -> Option<(&'a str, &'static str)> {
-    let host = endpoint.host.as_str();
-    names.iter().find_map(|name| {
-        let lower = name.to_ascii_lowercase();
-        let stem = lower.rsplit_once('.').map_or(lower.as_str(), |(stem, _)| stem);
-        let why = match () {
-            () if *name == "ca.crt" && !in_container => {
-                "only the runner's container image reads that name"
-            }
-            () if lower == format!("{host}.crt") => "its case differs from the host in the url",
-            () if stem == host => "its ending is not .crt",
-            () if stem.strip_prefix(host).is_some_and(|rest| rest.starts_with([':', '_'])) => {
-                "the port does not belong into the name"
-            }
-            () => return None,
-        };
-        Some((*name, why))
-    })
 }
 
 /// A file of certificates; `None` where there is none.
@@ -229,46 +149,4 @@ async fn read(host: &Host, path: &Utf8Path) -> Result<Option<(Utf8PathBuf, Trust
             return Err(Unknown::Unreadable(format!("{path}: {why}")));
         }
     })
-}
-
-/// The path without `..`, which `tls-ca-file` may hold.
-fn normal(path: &Utf8Path) -> Utf8PathBuf {
-    let mut parts = Vec::new();
-    for part in path.as_str().split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/")).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn miss(names: &[&str], in_container: bool) -> Option<String> {
-        let endpoint = Endpoint::parse("https://git.example.test:8443").unwrap();
-        near_miss(names, &endpoint, in_container).map(|(name, _)| name.to_owned())
-    }
-
-    #[test]
-    fn names_that_look_right_are_told() {
-        assert_eq!(miss(&["ca.crt"], false).as_deref(), Some("ca.crt"));
-        assert_eq!(miss(&["ca.crt"], true), None);
-        for near in ["git.example.test:8443.crt", "git.example.test.pem", "Git.Example.test.crt"] {
-            assert_eq!(miss(&[near], true).as_deref(), Some(near));
-        }
-        assert_eq!(miss(&["other.example.test.crt"], false), None);
-    }
-
-    #[test]
-    fn dots_in_a_path_lead_where_the_system_leads() {
-        assert_eq!(
-            normal(Utf8Path::new("/etc/gitlab-runner/certs/../x.crt")),
-            "/etc/gitlab-runner/x.crt"
-        );
-        assert_eq!(normal(Utf8Path::new("/a/../../b")), "/b");
-    }
 }

@@ -39,6 +39,9 @@ pub struct SystemTrust;
 pub struct TrustedFiles {
     /// The files that hold certificates of their own, the bundle first, then sorted.
     pub files: Vec<TrustedFile>,
+    /// Files that gldoctor has no right to read, and why. A daemon that runs as root may have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<(Utf8PathBuf, Unknown)>,
 }
 
 /// One file of the system's store.
@@ -67,7 +70,8 @@ impl Question for SystemTrust {
 }
 
 fn collect(scope: &Scope) -> Result<TrustedFiles, Unknown> {
-    let mut store = Collection { scope, seen: BTreeSet::new(), budget: BUDGET, files: Vec::new() };
+    let mut store =
+        Collection { scope, seen: BTreeSet::new(), budget: BUDGET, found: TrustedFiles::default() };
     for path in BUNDLES {
         if store.add(Utf8Path::new(path))? {
             break;
@@ -81,21 +85,30 @@ fn collect(scope: &Scope) -> Result<TrustedFiles, Unknown> {
             }
         }
     }
-    Ok(TrustedFiles { files: store.files })
+    Ok(store.found)
 }
 
 struct Collection<'a> {
     scope: &'a Scope,
     seen: BTreeSet<Der>,
     budget: u64,
-    files: Vec<TrustedFile>,
+    found: TrustedFiles,
 }
 
 impl Collection<'_> {
     /// Adds what a file has that those before it have not; whether it could be read.
     fn add(&mut self, path: &Utf8Path) -> Result<bool, Unknown> {
         // Go skips what it cannot read, and so does this.
-        let Ok(Opened::File { handle, size }) = open(self.scope, path) else { return Ok(false) };
+        let (handle, size) = match open(self.scope, path) {
+            Ok(Opened::File { handle, size }) => (handle, size),
+            Ok(Opened::Missing | Opened::NotAFile(_)) => return Ok(false),
+            Err(why) => {
+                if matches!(why, Unknown::Denied(_)) {
+                    self.found.unread.push((path.to_owned(), why));
+                }
+                return Ok(false);
+            }
+        };
         self.budget = self
             .budget
             .checked_sub(size)
@@ -110,7 +123,7 @@ impl Collection<'_> {
         let mut certificates = TrustFile::of(&content).for_go();
         certificates.retain(|der| self.seen.insert(der.clone()));
         if !certificates.is_empty() {
-            self.files.push(TrustedFile { path: path.to_owned(), certificates });
+            self.found.files.push(TrustedFile { path: path.to_owned(), certificates });
         }
         Ok(true)
     }

@@ -1,0 +1,165 @@
+//! A client written in Go: what it is told to trust, and what it says of a chain.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+
+use super::shown::{Shown, Source};
+use crate::host::files::{TrustFile, TrustedFiles};
+use crate::install::Endpoint;
+use crate::install::authorities::Found;
+use crate::parse::certificate::Certificate;
+use crate::trust::{Anchor, Client, Der, Store, Verdict, judge};
+
+/// A client written in Go, and what it is told to trust.
+pub(super) struct GoClient<'a> {
+    /// As messages call it: `Docker`, `the runner`.
+    pub(super) name: &'a str,
+    /// What the system trusts, if the client sees the system's store.
+    pub(super) system: Option<&'a TrustedFiles>,
+    /// The files that it is given for this endpoint, in order.
+    pub(super) files: Vec<(Utf8PathBuf, TrustFile)>,
+    /// Where an administrator would put a certificate for it.
+    pub(super) target: Target,
+}
+
+/// Where a client takes certificates from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// From every file in this folder that ends in `.crt`.
+    Folder(Utf8PathBuf),
+    /// From this one file.
+    File(Utf8PathBuf),
+}
+
+/// An endpoint as a client sees it.
+pub(super) struct Seen<'a> {
+    /// The endpoint.
+    pub(super) endpoint: &'a Endpoint,
+    /// The certificates.
+    pub(super) shown: &'a Shown,
+    /// The files on this host from which they come, if they come from this host.
+    pub(super) source: Option<&'a Source>,
+    /// When it is judged.
+    pub(super) now: Timestamp,
+}
+
+/// Why a client does not know the issuer of a chain that a certificate at hand would vouch for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// It stands in one of the client's own files, in a form that Go does not read.
+    Unread(Unread),
+    /// It lies in a file that the client does not look at.
+    Elsewhere(Utf8PathBuf),
+    /// The server sends it along, as the certificate with this number, from 1.
+    SentAlong(usize),
+    /// Nobody here has it.
+    Nowhere,
+}
+
+/// A file of which Go does not see everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) path: Utf8PathBuf,
+    /// A stable code for the reason.
+    pub(super) code: String,
+    /// A sentence to follow the path.
+    pub(super) text: String,
+    /// How many certificates stand in it.
+    pub(super) count: usize,
+    /// Whether it is certain that the client would accept if it saw all of the file.
+    pub(super) proven: bool,
+}
+
+impl GoClient<'_> {
+    /// The client's verdict.
+    pub(super) fn judge(&self, seen: &Seen<'_>) -> Verdict {
+        self.judge_with(seen, "", &[])
+    }
+
+    /// What its verdict would be, were it given these certificates as well.
+    pub(super) fn judge_with(&self, seen: &Seen<'_>, name: &str, more: &[Der]) -> Verdict {
+        let mut store = Store::new(Client::Go);
+        for (path, file) in &self.files {
+            store.add_certificates(path.as_str(), &file.for_go());
+        }
+        self.add_system(&mut store);
+        store.add_certificates(name, more);
+        judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now)
+    }
+
+    fn add_system(&self, store: &mut Store) {
+        for file in self.system.into_iter().flat_map(|system| &system.files) {
+            store.add_certificates(file.path.as_str(), &file.certificates);
+        }
+    }
+
+    /// What stands between the client and a certificate that would make it accept, or accept for
+    /// good.
+    pub(super) fn lack(&self, seen: &Seen<'_>, nearby: &[Found]) -> Lack {
+        let unread: Vec<_> = self.files.iter().filter_map(|it| self.unread(seen, it)).collect();
+        if let Some(proven) = unread.iter().find(|unread| unread.proven) {
+            return Lack::Unread(proven.clone());
+        }
+        let own = |path: &Utf8Path| self.files.iter().any(|(own, _)| own == path);
+        let other = nearby.iter().find(|(path, file)| {
+            !own(path) && !file.private_key && self.lasts(seen, &file.for_go())
+        });
+        if let Some((path, _)) = other {
+            return Lack::Elsewhere(path.clone());
+        }
+        // A leaf that vouches for itself is no authority that somebody sent along.
+        let top = seen.shown.chain.len();
+        let last = seen.shown.chain.last().filter(|_| top > 1);
+        if last.is_some_and(|last| self.lasts(seen, std::slice::from_ref(last))) {
+            return Lack::SentAlong(top);
+        }
+        // A file without anything for Go is the likelier cause than one with something odd.
+        match unread.into_iter().next() {
+            Some(unread) if self.files.iter().all(|(_, file)| file.go.taken.is_empty()) => {
+                Lack::Unread(unread)
+            }
+            _ => Lack::Nowhere,
+        }
+    }
+
+    /// Whether the client would accept with these certificates, and not only until the next
+    /// renewal. Its own files are left out: a copy of the leaf in them would decide for itself.
+    fn lasts(&self, seen: &Seen<'_>, more: &[Der]) -> bool {
+        let mut store = Store::new(Client::Go);
+        self.add_system(&mut store);
+        store.add_certificates("", more);
+        let verdict = judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now);
+        let self_issued = || {
+            let leaf = seen.shown.chain.first();
+            leaf.and_then(|der| Certificate::from_der(der).ok()).is_some_and(|it| it.self_issued)
+        };
+        verdict.accepted
+            && match verdict.anchor {
+                Some(Anchor::Root) => true,
+                Some(Anchor::Leaf) => self_issued(),
+                Some(Anchor::Intermediate) | None => false,
+            }
+    }
+
+    fn unread(&self, seen: &Seen<'_>, (path, file): &(Utf8PathBuf, TrustFile)) -> Option<Unread> {
+        // A key beside the certificates, or a list of revoked ones, hides none of them.
+        let harmless = ["private-key", "crl"];
+        let mut notes = file.go.notes.iter();
+        let (code, text) = notes.find(|(code, _)| !harmless.contains(&code.as_str()))?;
+        let all: Vec<Der> = file.all().cloned().collect();
+        Some(Unread {
+            path: path.clone(),
+            code: code.clone(),
+            text: text.clone(),
+            count: all.len(),
+            proven: self.judge_with(seen, path.as_str(), &all).accepted,
+        })
+    }
+}
+
+/// Whether the client refuses because it does not know an issuer, or has only an older one of the
+/// same name; not because of what the certificate itself is like.
+pub(super) fn is_about_authority(verdict: &Verdict) -> bool {
+    let words = "x509: certificate signed by unknown authority";
+    verdict.error.as_ref().is_some_and(|error| error.contains(words))
+}

@@ -1,0 +1,280 @@
+//! The Docker daemon, as it is set up for one registry.
+
+use camino::Utf8PathBuf;
+
+use super::in_words;
+use crate::checks::shell::word;
+use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
+use crate::checks::trust::docker_layout::incomplete_pair;
+use crate::checks::trust::shown::{Shown, shown};
+use crate::checks::trust::tell;
+use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, docs};
+use crate::host::files::{
+    Directory, File, FileFacts, Listing, ReadFile, SystemTrust, TrustFile, TrustedFiles,
+};
+use crate::host::system::{Now, System};
+use crate::host::{Host, Unknown};
+use crate::install::docker::{CERTS_D, PID_FILE, Unverified};
+use crate::install::{self, Endpoint, authorities};
+use crate::trust::Verdict as Judgement;
+
+/// Docker, as it is set up for one registry.
+pub(super) struct Daemon<'a> {
+    registry: &'a Endpoint,
+    folder: Utf8PathBuf,
+    files: Vec<(Utf8PathBuf, TrustFile)>,
+    /// What in the folder makes every operation with the registry fail, in Docker's words.
+    obstacle: Option<String>,
+    system: TrustedFiles,
+    unverified: Option<Unverified>,
+}
+
+impl<'a> Daemon<'a> {
+    pub(super) async fn given(
+        host: &Host,
+        registry: &'a Endpoint,
+        unverified: Option<Unverified>,
+    ) -> Result<Self, Unknown> {
+        let name = install::docker::image_prefix(host, registry).await?;
+        let folder = Utf8PathBuf::from(CERTS_D).join(name);
+        let (files, obstacle) = folder_content(host, &folder).await?;
+        let system = host.ask(SystemTrust).await?;
+        Ok(Self { registry, folder, files, obstacle, system, unverified })
+    }
+
+    pub(super) fn files(&self) -> &[(Utf8PathBuf, TrustFile)] {
+        &self.files
+    }
+
+    fn client(&self) -> GoClient<'_> {
+        GoClient {
+            name: "Docker",
+            system: Some(&self.system),
+            files: self.files.clone(),
+            target: Target::Folder(self.folder.clone()),
+        }
+    }
+
+    /// Judges the registry's chains; how many there were.
+    pub(super) async fn judge(
+        &self,
+        host: &Host,
+        registry: &Endpoint,
+        verdict: &mut Verdict,
+    ) -> Result<usize, Stop> {
+        let chains = shown(host, registry).await?;
+        for shown in &chains {
+            let (judgement, finding) = tell::examine(host, &self.client(), registry, shown).await?;
+            let restart = self.restart(host, registry, shown, &judgement).await?;
+            verdict.add(self.as_docker_takes_it(registry, finding, &judgement));
+            verdict.add(restart);
+        }
+        Ok(chains.len())
+    }
+
+    /// Judges the chains of the server that issues tokens, where the registry's verdict does not
+    /// hold for them.
+    pub(super) async fn judge_realm(
+        &self,
+        host: &Host,
+        realm: &Endpoint,
+        verdict: &mut Verdict,
+    ) -> Result<usize, Stop> {
+        if realm.is_server(self.registry) {
+            return Ok(0);
+        }
+        let registry = shown(host, self.registry).await?;
+        let chains = shown(host, realm).await?;
+        let same = |shown: &&Shown| {
+            realm.host == self.registry.host && registry.iter().any(|it| it.chain == shown.chain)
+        };
+        for shown in chains.iter().filter(|shown| !same(shown)) {
+            let (judgement, finding) = tell::examine(host, &self.client(), realm, shown).await?;
+            let finding = finding.map(|finding| self.of_realm(finding));
+            verdict.add(self.as_docker_takes_it(realm, finding, &judgement));
+        }
+        Ok(chains.len())
+    }
+
+    fn of_realm(&self, finding: Finding) -> Finding {
+        let registry = self.registry.authority();
+        let message = format!(
+            "{} (Docker fetches its token for {registry} there, and verifies it with that \
+             registry's folder)",
+            finding.message
+        );
+        Finding { message, ..finding }
+    }
+
+    /// What is not verified is judged all the same, for every other client.
+    fn as_docker_takes_it(
+        &self,
+        endpoint: &Endpoint,
+        finding: Option<Finding>,
+        judgement: &Judgement,
+    ) -> Option<Finding> {
+        let finding = finding.map(|finding| {
+            let finding = finding.docs(docs::REGISTRY_SELF_SIGNED).on_way_to(endpoint);
+            if is_about_authority(judgement) {
+                finding.follows(Cause::File(self.folder.to_string()))
+            } else {
+                finding
+            }
+        });
+        let Some(unverified) = &self.unverified else { return finding };
+        if judgement.accepted {
+            return (endpoint == self.registry).then(|| not_verified(endpoint, unverified));
+        }
+        finding.map(|finding| {
+            let message = format!("{}; elsewhere, {}", in_words(unverified), finding.message);
+            let severity = match unverified {
+                Unverified::Loopback(_) => Severity::Warning,
+                Unverified::Listed(_) => Severity::Notice,
+            };
+            Finding { severity, message, ..finding }
+        })
+    }
+
+    /// What makes every operation with the registry fail.
+    pub(super) fn blocked(&self) -> Option<Finding> {
+        let words = self.obstacle.as_ref()?;
+        Some(
+            Finding::error(
+                "folder-unusable",
+                self.registry.to_string(),
+                format!("Docker refuses every operation with it because of {}", self.folder),
+            )
+            .seen("Docker says", words)
+            .remedy(
+                "Leave nothing in the folder but readable CA certificates (*.crt) and complete \
+                 client pairs (*.cert and *.key).",
+                [format!("sudo ls -lL {}", word(self.folder.as_str()))],
+            )
+            .docs(docs::REGISTRY_SELF_SIGNED)
+            .follows(Cause::File(self.folder.to_string())),
+        )
+    }
+
+    /// Docker reads the system's certificates when it starts, and never again.
+    async fn restart(
+        &self,
+        host: &Host,
+        registry: &Endpoint,
+        shown: &Shown,
+        judgement: &Judgement,
+    ) -> Result<Option<Finding>, Unknown> {
+        let file = judgement.decided_by.as_deref().unwrap_or_default();
+        let through_system = self.system.files.iter().any(|it| it.path == file);
+        if !judgement.accepted || !through_system || !host.ask(System).await?.running {
+            return Ok(None);
+        }
+        let Some(pid) = host.ask(FileFacts::of(PID_FILE)).await? else { return Ok(None) };
+        let now = host.ask(Now).await?;
+        let seen = Seen { endpoint: registry, shown, source: None, now };
+        for (path, added) in authorities::added_to_system(host).await {
+            let alone = GoClient {
+                name: "Docker",
+                system: None,
+                files: vec![(path.clone(), added)],
+                target: Target::File(path.clone()),
+            };
+            let Some(facts) = host.ask(FileFacts::of(path.clone())).await? else { continue };
+            if facts.modified > pid.modified && alone.judge(&seen).accepted {
+                return Ok(Some(restart(registry, path.as_str(), facts.modified, pid.modified)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn restart(
+    registry: &Endpoint,
+    path: &str,
+    added: jiff::Timestamp,
+    started: jiff::Timestamp,
+) -> Finding {
+    Finding::warning(
+        "restart-needed",
+        registry.to_string(),
+        "Docker accepts its certificate only after a restart: it reads the system's store when it \
+         starts, and the CA was added later",
+    )
+    .evidence(Evidence::new("added", added).at(path, None))
+    .evidence(Evidence::new("Docker started", started).at(PID_FILE, None))
+    .remedy("Restart Docker, which stops running containers.", ["sudo systemctl restart docker"])
+    .docs(docs::REGISTRY_SELF_SIGNED)
+}
+
+fn not_verified(endpoint: &Endpoint, unverified: &Unverified) -> Finding {
+    let finding = Finding::notice("not-verified", endpoint.to_string(), in_words(unverified))
+        .docs(docs::REGISTRY_SELF_SIGNED);
+    match unverified {
+        Unverified::Loopback(_) => finding.remedy(
+            format!(
+                "Nothing here is broken, but a login from this host proves nothing. Let {} resolve \
+                 to the host's real address, as it does for everyone else.",
+                endpoint.host
+            ),
+            [format!("getent ahosts {}", word(&endpoint.host))],
+        ),
+        Unverified::Listed(_) => finding.remedy(
+            "The certificate is good: take the entry out and let Docker verify it.",
+            [
+                format!("sudoedit {}", install::docker::DAEMON_JSON),
+                "sudo systemctl reload docker".to_owned(),
+            ],
+        ),
+    }
+}
+
+/// Whether Docker would accept everything that a registry shows without a folder for it; `None`
+/// where nothing can be seen.
+pub(crate) async fn accepted_without_folder(
+    host: &Host,
+    registry: &Endpoint,
+) -> Result<Option<bool>, Stop> {
+    if install::docker::unverified(host, registry).await?.is_some() {
+        return Ok(Some(true));
+    }
+    let chains = shown(host, registry).await?;
+    let system = host.ask(SystemTrust).await?;
+    let now = host.ask(Now).await?;
+    let client = GoClient {
+        name: "Docker",
+        system: Some(&system),
+        files: Vec::new(),
+        target: Target::Folder(Utf8PathBuf::new()),
+    };
+    let accepts = |shown: &Shown| {
+        client.judge(&Seen { endpoint: registry, shown, source: None, now }).accepted
+    };
+    Ok((!chains.is_empty()).then(|| chains.iter().all(accepts)))
+}
+
+/// The `*.crt` files of a folder, and what in it makes Docker fail.
+async fn folder_content(
+    host: &Host,
+    folder: &Utf8PathBuf,
+) -> Result<(Vec<(Utf8PathBuf, TrustFile)>, Option<String>), Unknown> {
+    let listing = host.ask(Directory::at(folder.clone())).await?;
+    if let Listing::NotADirectory(_) = listing {
+        return Ok((Vec::new(), Some(format!("readdirent {folder}: not a directory"))));
+    }
+    let names: Vec<&str> = listing.names().collect();
+    let mut files = Vec::new();
+    let mut obstacle = incomplete_pair(&names);
+    for name in names.iter().filter(|name| name.ends_with(".crt")) {
+        let path = folder.join(name);
+        match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
+            File::Read(file) => files.push((path, file)),
+            File::Missing => obstacle = Some(format!("open {path}: no such file or directory")),
+            File::NotAFile(_) => obstacle = Some(format!("read {path}: is a directory")),
+            // Go would read even this; nobody has so many certificates.
+            other => {
+                let why = other.obstacle().unwrap_or_default();
+                return Err(Unknown::Unreadable(format!("{path}: {why}")));
+            }
+        }
+    }
+    Ok((files, obstacle))
+}

@@ -1,0 +1,280 @@
+//! The names of folders: which one the clients look for, and which ones only look like it.
+
+use super::{Facts, Place};
+use crate::checks::shell::word;
+use crate::checks::{Cause, Finding, Severity, docs};
+use crate::host::files::{Entry, Kind, Listing};
+use crate::install::Endpoint;
+
+/// The names in one place.
+pub(super) struct Names<'a> {
+    place: &'a Place,
+    facts: &'a Facts,
+    /// Whether the folder that the client looks for is there.
+    has_right: bool,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(place: &'a Place, facts: &'a Facts, listing: &Listing) -> Self {
+        let right = facts.right.as_deref();
+        let here = listing
+            .entries()
+            .iter()
+            .any(|entry| Some(entry.name.as_str()) == right && entry.kind != Kind::File);
+        // podman looks into Docker's folder as well.
+        let has_right = here || (!place.containerd && facts.in_docker);
+        Self { place, facts, has_right }
+    }
+
+    /// Whether a folder may be called wrong, unless a registry answers under its name.
+    pub(super) fn suspects(&self, entry: &Entry) -> bool {
+        entry.kind != Kind::File && self.judge(entry).is_some()
+    }
+
+    /// What is wrong with one entry, judged by its name.
+    pub(super) fn judge(&self, entry: &Entry) -> Option<Finding> {
+        let (name, right) = (entry.name.as_str(), self.facts.right.as_deref());
+        let is_right = Some(name) == right;
+        if entry.kind == Kind::File {
+            return (is_right || is_certificate(name)).then(|| self.loose(name));
+        }
+        if is_right || self.belongs_to_containerd(name) {
+            return None;
+        }
+        let fault = self.fault(name)?;
+        let path = format!("{}/{name}", self.place.folder);
+        let message = match right {
+            Some(right) if !self.has_right => {
+                format!("{fault}: {} looks for a folder called {right}", self.place.client)
+            }
+            _ => fault,
+        };
+        let finding =
+            Finding::new(self.severity(), "wrong-folder", &path, message).docs(docs::OFFLINE_TRUST);
+        match right {
+            None => Some(finding.remedy(
+                "Give the folder the host and port that your image names start with.",
+                Vec::<String>::new(),
+            )),
+            Some(_) if self.has_right => Some(finding.remedy(
+                "Remove the folder: nothing reads it.",
+                [format!("sudo rm -r {}", word(&path))],
+            )),
+            Some(right) => {
+                let target = format!("{}/{right}", self.place.folder);
+                Some(self.explaining(finding).seen("image names start with", right).remedy(
+                    "Give the folder the host and port that stand in the image names.",
+                    [format!("sudo mv {} {}", word(&path), word(&target))],
+                ))
+            }
+        }
+    }
+
+    /// A file where only folders are looked for.
+    fn loose(&self, name: &str) -> Finding {
+        let path = format!("{}/{name}", self.place.folder);
+        let client = self.place.client;
+        let message = format!("it is a file, but {client} looks for a folder for each registry");
+        let finding =
+            Finding::new(self.severity(), "no-folder", &path, message).docs(docs::OFFLINE_TRUST);
+        let Some(right) = self.facts.right.as_deref() else {
+            return finding.remedy(
+                "Move it into a folder with the host and port of your image names, as ca.crt.",
+                Vec::<String>::new(),
+            );
+        };
+        if self.has_right {
+            return finding
+                .remedy("Remove it: nothing reads it.", [format!("sudo rm {}", word(&path))]);
+        }
+        let folder = format!("{}/{right}", self.place.folder);
+        let file = word(&format!("{folder}/ca.crt"));
+        let commands = if name == right {
+            let aside = word(&format!("{path}.old"));
+            vec![
+                format!("sudo mv {} {aside}", word(&path)),
+                format!("sudo mkdir {}", word(&folder)),
+                format!("sudo mv {aside} {file}"),
+            ]
+        } else {
+            vec![
+                format!("sudo mkdir -p {}", word(&folder)),
+                format!("sudo mv {} {file}", word(&path)),
+            ]
+        };
+        self.explaining(finding)
+            .seen("image names start with", right)
+            .remedy("Move it into the registry's folder.", commands)
+    }
+
+    /// A leftover beside the right folder does no harm, and where Docker accepts without any, the
+    /// folder is only useless.
+    fn severity(&self) -> Severity {
+        match (self.has_right, self.facts.accepted) {
+            (true, _) => Severity::Notice,
+            (false, Some(true)) => Severity::Warning,
+            // Nothing but the name of GitLab's host speaks against it.
+            (false, _) if self.facts.right.is_none() => Severity::Warning,
+            (false, _) => Severity::Error,
+        }
+    }
+
+    /// In Docker's place, a missing folder is why Docker refuses.
+    fn explaining(&self, finding: Finding) -> Finding {
+        match self.facts.right.as_deref() {
+            Some(right) if self.place.client == "Docker" => {
+                finding.explains(Cause::File(format!("{}/{right}", self.place.folder)))
+            }
+            _ => finding,
+        }
+    }
+
+    /// What is wrong with a name that is not the right one; `None` if it may belong to another
+    /// registry.
+    fn fault(&self, name: &str) -> Option<String> {
+        if name == "https:" || name == "http:" {
+            return Some("a URL became a folder name: the scheme does not belong there".to_owned());
+        }
+        let folder = Endpoint::parse(&format!("https://{name}")).ok();
+        let inner =
+            |it: &Endpoint| Some(it.port) == self.facts.inner && self.facts.own.contains(&it.host);
+        if let Some(folder) = folder.as_ref().filter(|it| inner(it)) {
+            let port = folder.port;
+            return Some(format!(
+                "it names port {port}, on which the registry listens behind nginx, and which no \
+                 image name carries"
+            ));
+        }
+        let (registry, right) = (self.facts.registry.as_ref()?, self.facts.right.as_deref()?);
+        if name.eq_ignore_ascii_case(right) {
+            return Some("its case differs from the registry's name".to_owned());
+        }
+        let bare = name.trim_end_matches('.').replacen('_', ":", 1);
+        if bare.eq_ignore_ascii_case(right) {
+            return Some("it is spelled otherwise than the registry".to_owned());
+        }
+        let folder = folder.filter(|it| it.host.trim_end_matches('.') == registry.host)?;
+        Some(match (name.contains(':'), right.contains(':')) {
+            (_, true) if folder.port == registry.port => {
+                "it is spelled otherwise than the registry".to_owned()
+            }
+            (false, _) => "it names the registry's host without the port".to_owned(),
+            (true, false) if folder.port == registry.port => {
+                format!("it carries :{}, which image names leave out", registry.port)
+            }
+            (true, _) => format!("it names another port than the registry's {}", registry.port),
+        })
+    }
+
+    /// containerd also reads `_default` and a spelling without the colon.
+    fn belongs_to_containerd(&self, name: &str) -> bool {
+        let right = self.facts.right.as_deref();
+        let escaped = right.map(|right| format!("{}_", right.replace(':', "_")));
+        self.place.containerd && (name == "_default" || Some(name) == escaped.as_deref())
+    }
+}
+
+fn is_certificate(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [".crt", ".pem", ".cer", ".cert"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PLACES;
+    use super::*;
+
+    fn facts(registry: &str) -> Facts {
+        let registry = Endpoint::parse(registry).unwrap();
+        Facts {
+            right: Some(registry.authority()),
+            own: vec![registry.host.clone()],
+            registry: Some(registry),
+            inner: Some(5000),
+            accepted: Some(false),
+            in_docker: false,
+        }
+    }
+
+    fn listing(names: &[&str], kind: Kind) -> Listing {
+        let entry = |name: &&str| Entry { name: (*name).to_owned(), kind };
+        Listing::Entries { entries: names.iter().map(entry).collect(), cut_off: false }
+    }
+
+    fn judge_all(facts: &Facts, place: &Place, listing: &Listing) -> Vec<Finding> {
+        let names = Names::new(place, facts, listing);
+        listing.entries().iter().filter_map(|entry| names.judge(entry)).collect()
+    }
+
+    fn severities(facts: &Facts, names: &[&str]) -> Vec<Severity> {
+        let listing = listing(names, Kind::Directory);
+        let findings = judge_all(facts, &PLACES[0], &listing);
+        findings.iter().map(|finding| finding.severity).collect()
+    }
+
+    #[test]
+    fn the_right_name_and_other_registries_are_fine() {
+        let facts = facts("https://git.example.test:5050");
+        let names = ["git.example.test:5050", "other.example.test", "docker.io"];
+        assert!(severities(&facts, &names).is_empty());
+    }
+
+    #[test]
+    fn near_misses_of_the_name_are_found() {
+        let facts = facts("https://git.example.test:5050");
+        for wrong in [
+            "git.example.test",
+            "git.example.test.",
+            "git.example.test:443",
+            "git.example.test:5000",
+            "Git.Example.test:5050",
+            "git.example.test_5050",
+            "https:",
+        ] {
+            assert_eq!(severities(&facts, &[wrong]), [Severity::Error], "{wrong}");
+            let both = [wrong, "git.example.test:5050"];
+            assert_eq!(severities(&facts, &both), [Severity::Notice], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_https_is_left_out() {
+        let facts = facts("https://git.example.test");
+        assert!(severities(&facts, &["git.example.test"]).is_empty());
+        assert_eq!(severities(&facts, &["git.example.test:443"]), [Severity::Error]);
+    }
+
+    #[test]
+    fn trust_in_the_system_makes_it_a_warning() {
+        let facts = Facts { accepted: Some(true), ..facts("https://git.example.test:5050") };
+        assert_eq!(severities(&facts, &["git.example.test"]), [Severity::Warning]);
+    }
+
+    #[test]
+    fn the_guides_own_folder_is_found_under_any_name_of_this_host() {
+        let own = vec!["my-host.internal".to_owned()];
+        let facts = Facts { own, ..facts("https://registry.example.test") };
+        assert_eq!(severities(&facts, &["my-host.internal:5000"]).len(), 1);
+        assert!(severities(&facts, &["other.internal:5000"]).is_empty());
+    }
+
+    #[test]
+    fn files_beside_the_folders_are_found() {
+        let facts = facts("https://git.example.test:5050");
+        for (name, commands) in [("ca.crt", 2), ("git.example.test:5050", 3)] {
+            let listing = listing(&[name], Kind::File);
+            let findings = judge_all(&facts, &PLACES[0], &listing);
+            assert_eq!(findings[0].code, "no-folder", "{name}");
+            assert_eq!(findings[0].remedy.commands.len(), commands, "{name}");
+        }
+        let listing = listing(&["README"], Kind::File);
+        assert!(judge_all(&facts, &PLACES[0], &listing).is_empty());
+    }
+
+    #[test]
+    fn containerd_has_spellings_of_its_own() {
+        let facts = facts("https://git.example.test:5050");
+        let listing = listing(&["_default", "git.example.test_5050_"], Kind::Directory);
+        assert!(judge_all(&facts, &PLACES[2], &listing).is_empty());
+    }
+}

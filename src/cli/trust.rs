@@ -1,0 +1,98 @@
+//! `gldoctor trust`: who accepts a chain of certificates.
+
+use std::io::Read as _;
+
+use anyhow::{Context as _, bail, ensure};
+use camino::Utf8Path;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::TrustArgs;
+use super::output::print;
+use crate::trust::{Client, Der, Store, judge, store};
+
+/// The largest file that is read: as large as the largest store that a check reads.
+const LIMIT: u64 = 64 << 20;
+
+/// The exit code where a client refuses.
+const REFUSED: u8 = 1;
+
+/// What each client says of a chain; the shape that scripts rely on.
+#[derive(Serialize)]
+struct Answer<'a> {
+    version: u8,
+    name: &'a str,
+    at: Timestamp,
+    verdicts: Vec<ClientVerdict>,
+}
+
+#[derive(Serialize)]
+struct ClientVerdict {
+    client: &'static str,
+    accepted: bool,
+    /// The client's own words, if it refuses.
+    error: Option<String>,
+    why: String,
+}
+
+pub(super) fn trust(args: &TrustArgs) -> anyhow::Result<u8> {
+    let Some(chain) = &args.chain else {
+        bail!("--chain FILE is missing");
+    };
+    let name = args.name.as_deref().context("--name HOST is missing")?;
+    let host = name.trim_matches(['[', ']']);
+    ensure!(!host.is_empty(), "--name is empty");
+    ensure!(!args.store.is_empty(), "--store FILE is missing (an empty file stands for no trust)");
+    let chain = served(chain)?;
+    let stores: Vec<_> = args
+        .store
+        .iter()
+        .map(|path| read(path).map(|content| (path, content)))
+        .collect::<anyhow::Result<_>>()?;
+    let at = args.at.unwrap_or_else(now);
+    let verdict = |client: Client| {
+        let mut store = Store::new(client);
+        for (path, content) in &stores {
+            store.add_file(path.as_str(), content);
+        }
+        let verdict = judge(&store, &chain, host, at);
+        ClientVerdict {
+            client: client.name(),
+            accepted: verdict.accepted,
+            error: verdict.error,
+            why: verdict.why,
+        }
+    };
+    let verdicts: Vec<_> = Client::ALL.into_iter().map(verdict).collect();
+    let refused = verdicts.iter().any(|verdict| !verdict.accepted);
+    let answer = Answer { version: 1, name, at, verdicts };
+    print(&(serde_json::to_string_pretty(&answer)? + "\n"))?;
+    Ok(if refused { REFUSED } else { 0 })
+}
+
+/// The chain in a file: PEM as it is served, or one certificate in DER.
+fn served(path: &Utf8Path) -> anyhow::Result<Vec<Der>> {
+    const SEQUENCE: u8 = 0x30;
+    let content = read(path)?;
+    let chain = store::served(&content);
+    if chain.is_empty() && content.first() == Some(&SEQUENCE) {
+        return Ok(vec![content]);
+    }
+    ensure!(!chain.is_empty(), "{path}: no certificate in it");
+    Ok(chain)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the user's own file is no evidence")]
+fn read(path: &Utf8Path) -> anyhow::Result<Vec<u8>> {
+    let file = std::fs::File::open(path).with_context(|| path.to_string())?;
+    let mut content = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut content).with_context(|| path.to_string())?;
+    ensure!(content.len() as u64 <= LIMIT, "{path}: larger than any store");
+    Ok(content)
+}
+
+/// The clock of this machine, in whole seconds.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::new(now.as_second(), 0).unwrap_or(now)
+}

@@ -2,8 +2,9 @@
 
 use super::answers::{Answerer, VERSION_HEADER};
 use super::examined::{Examined, PATH, Side};
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Stage, Way};
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::host::network::{Body, Failure, Resolved, Response};
 use crate::install::Endpoint;
@@ -37,7 +38,7 @@ pub(super) fn no_name(examined: &Examined, resolved: &Resolved) -> Finding {
         Resolved::NotFound(words) => finding.seen("resolver", words),
         Resolved::Silent(_) | Resolved::Addresses(_) => finding,
     };
-    let look = format!("getent ahosts {}", quoted(host));
+    let look = format!("getent ahosts {}", word(host));
     let finding = if resolved.is_undecided() {
         finding.remedy(
             format!(
@@ -127,7 +128,7 @@ fn let_through(examined: &Examined, finding: Finding) -> Finding {
     let (host, port) = (&examined.endpoint.host, examined.endpoint.port);
     finding.remedy(
         format!("See whether {host} is up; let the firewalls on the way pass TCP port {port}."),
-        [format!("ping -c 3 {}", quoted(host)), examined.curl()],
+        [format!("ping -c 3 {}", word(host)), examined.curl()],
     )
 }
 
@@ -149,8 +150,8 @@ fn no_tls(examined: &Examined, way: &Way, failure: &Failure, spoken: Option<Spok
             format!("sudo ss -ltnp 'sport = :{port}'"),
             format!(
                 "openssl s_client -connect {} -servername {} </dev/null",
-                quoted(&way.address.to_string()),
-                quoted(&examined.endpoint.host)
+                word(&way.address.to_string()),
+                word(&examined.endpoint.host)
             ),
         ],
     )

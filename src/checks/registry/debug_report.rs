@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use super::examined::describe;
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Reach, Way};
+use crate::checks::shell::word;
 use crate::checks::{Cause, Finding, Severity, docs};
 use crate::host::network::{Body, Response};
 use crate::install::{Endpoint, Source, Sourced};
@@ -175,7 +176,7 @@ impl Debug {
             .fold(finding, |finding, (name, text)| finding.seen(shortened(name), shortened(text)));
         finding.remedy(
             "Mend what is named; the registry notices within seconds, without a restart.",
-            [format!("curl -ks {}", quoted(&near.url(HEALTH))), self.keeper.log().to_owned()],
+            [format!("curl -ks {}", word(&near.url(HEALTH))), self.keeper.log().to_owned()],
         )
     }
 

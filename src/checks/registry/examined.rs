@@ -1,7 +1,8 @@
 //! An address of the registry that is examined, and what its findings have in common.
 
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Stage, Way};
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::install::{Endpoint, Source, Sourced};
 
@@ -91,7 +92,7 @@ impl Examined {
 
     /// The request by hand, headers shown, whatever the certificate.
     pub(super) fn curl(&self) -> String {
-        format!("curl -ksi --max-time 10 {}", quoted(&self.endpoint.url(PATH)))
+        format!("curl -ksi --max-time 10 {}", word(&self.endpoint.url(PATH)))
     }
 
     /// The address itself is wrong: `right` says what it should be, `url` where that is known.
@@ -104,7 +105,7 @@ impl Examined {
                 ),
                 [url.map_or_else(
                     || self.curl(),
-                    |url| format!("gldoctor run {flag} {}", quoted(url)),
+                    |url| format!("gldoctor run {flag} {}", word(url)),
                 )],
             ),
             (_, Side::External(_), Keeper::Package) => finding.remedy(

@@ -105,20 +105,3 @@ const SYSTEMD_START: [&str; 3] = [
     "sudo systemctl start docker-registry",
     "sudo journalctl -u docker-registry -n 50",
 ];
-
-/// A word for a shell: as it stands if it is plain, else in single quotes.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[test]
-fn words_are_quoted_where_they_must_be() {
-    assert_eq!(quoted("https://host:5050/v2/"), "https://host:5050/v2/");
-    assert_eq!(quoted("http://$(rm):5000/v2/"), "'http://$(rm):5000/v2/'");
-    assert_eq!(quoted("http://[::1]:5000"), "'http://[::1]:5000'");
-}

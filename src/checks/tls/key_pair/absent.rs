@@ -98,8 +98,9 @@ fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
     };
     finding.remedy(
         format!(
-            "Find out which name is right, {name} or {host}. If it is {name}, write that into \
-             gitlab.rb; if it is {host}, put a pair for it here, from your own CA if there is one.",
+            "Find out which name is right, {name} or {host}. If it is {name}, write that into {}; \
+             if it is {host}, put a pair for it here, from your own CA if there is one.",
+            usage.url_settings()
         ),
         vec![
             format!("# if {name} is right:"),

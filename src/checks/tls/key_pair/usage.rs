@@ -145,6 +145,16 @@ impl Usage {
         self.users.iter().map(setting).collect::<Vec<_>>().join(" and ")
     }
 
+    /// The settings from whose host the names of the files follow.
+    pub(super) fn url_settings(&self) -> String {
+        let setting = |user: &User| match user {
+            User::GitlabNginx => "external_url",
+            User::RegistryNginx => "registry_external_url",
+            _ => "the URL of that service",
+        };
+        self.users.iter().map(setting).collect::<Vec<_>>().join(" and ")
+    }
+
     /// Says which files are meant and who uses them.
     pub(super) fn describe(&self, finding: Finding) -> Finding {
         let users: Vec<_> = self.users.iter().map(ToString::to_string).collect();

@@ -15,9 +15,10 @@ fn judged_with(
     passphrase: Passphrase,
     nearby: Nearby,
 ) -> Verdict {
-    let usage = used_by(user);
-    let (certificate, key) = (Some(&certificate), Some(&key));
-    judge(&Scene { usage: &usage, certificate, key, passphrase, is_open_to_all: true, nearby })
+    let usage = &used_by(user);
+    let files = [certificate, key];
+    let [certificate, key] = files.each_ref().map(Some);
+    judge(&Scene { usage, certificate, key, passphrase, is_open_to_all: true, nearby })
 }
 
 fn codes(verdict: &Verdict) -> Vec<&'static str> {

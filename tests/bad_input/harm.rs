@@ -45,7 +45,8 @@ pub(crate) enum Harm {
 const DEPTH: usize = 100_000;
 
 impl Harm {
-    pub(crate) const ALL: [Self; 23] = [
+    /// What may stand in the place of anything.
+    pub(crate) const PLACES: [Self; 9] = [
         Self::Missing,
         Self::Folder,
         Self::Pipe,
@@ -54,12 +55,15 @@ impl Harm {
         Self::Dangling,
         Self::Outside,
         Self::Empty,
-        Self::Garbage,
-        Self::Nuls,
-        Self::NotText,
-        Self::Half,
-        Self::Huge,
         Self::Unreadable,
+    ];
+
+    /// What any file may say.
+    pub(crate) const CONTENTS: [Self; 5] =
+        [Self::Garbage, Self::Nuls, Self::NotText, Self::Half, Self::Huge];
+
+    /// What only makes a difference to a parser.
+    pub(crate) const SYNTAX: [Self; 9] = [
         Self::Brackets,
         Self::Braces,
         Self::Parentheses,
@@ -70,6 +74,11 @@ impl Harm {
         Self::Words,
         Self::Lines,
     ];
+
+    /// All of them.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        [&Self::PLACES[..], &Self::CONTENTS, &Self::SYNTAX].into_iter().flatten().copied()
+    }
 
     /// Whether something stands there, but nothing that a check could rest a pass on.
     pub(crate) fn leaves_nothing_to_read(self) -> bool {

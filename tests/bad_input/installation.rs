@@ -1,6 +1,6 @@
 //! A copy of the demo installation that can be harmed and mended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -16,7 +16,7 @@ use crate::harm::Harm;
 use crate::program::{Command, Ran};
 
 /// The length of a file that nobody wrote by hand.
-const HUGE: usize = 200 << 20;
+const HUGE: u64 = 200 << 20;
 
 /// As the demo's files are dated.
 const AT: &str = "--at=2026-11-01T00:00:00Z";
@@ -63,26 +63,33 @@ impl Installation {
 
     /// As an account that owns nothing; `None`, and a word about it, where that cannot be done.
     pub(crate) fn run_as_nobody(&self) -> Option<Ran> {
-        self.command("run", &["--format", "json"]).as_nobody().map(Command::run)
+        self.command("run", &["--format", "json"]).into_nobodys().map(Command::run)
     }
 
-    /// The absolute paths that the program asks for, whether or not they are there.
-    pub(crate) fn asked_for(&self) -> BTreeSet<String> {
+    /// The absolute paths that the program asks for, whether or not they are there, and whether it
+    /// wants to know what they say, through which question.
+    pub(crate) fn asked_for(&self) -> BTreeMap<String, Option<String>> {
         let file = self.folder().join("asked.json");
         self.command("bundle", &["-q", "-o", file.as_str()]).run();
         let recording: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-        let mut paths = BTreeSet::new();
+        let mut paths = BTreeMap::new();
         for look in recording["looks"].as_array().unwrap() {
+            let kind = look["kind"].as_str().unwrap();
+            let reads = !matches!(kind, "file-facts" | "directory");
             let fields = look["ask"].as_object().into_iter().flatten();
             let texts = fields.filter_map(|(_, value)| value.as_str());
-            paths.extend(texts.filter(|it| it.starts_with('/') && *it != "/").map(str::to_owned));
+            for path in texts.filter(|it| it.starts_with('/') && *it != "/") {
+                let known = paths.entry(path.to_owned()).or_insert(None);
+                *known = known.take().or_else(|| reads.then(|| kind.to_owned()));
+            }
         }
         // Questions without a path name their files only to readers of a report.
         let report: Value = serde_json::from_str(&self.run().stdout).unwrap();
         for check in report["checks"].as_array().unwrap() {
-            let looked_at = check["looked_at"].as_array().unwrap().iter();
-            let files = looked_at.filter_map(|it| it.as_str()?.strip_prefix("file /"));
-            paths.extend(files.map(|file| format!("/{file}")));
+            for look in check["looked_at"].as_array().unwrap() {
+                let Some(path) = look.as_str().unwrap().strip_prefix("file ") else { continue };
+                paths.entry(path.to_owned()).or_insert_with(|| Some(path.to_owned()));
+            }
         }
         paths
     }
@@ -134,7 +141,7 @@ impl Installation {
             Harm::Huge => fs::hard_link(self.huge(), &there).unwrap(),
             Harm::Unreadable => {
                 copy(kept.unwrap().as_std_path(), there.as_std_path());
-                fs::set_permissions(&there, fs::Permissions::from_mode(0)).unwrap();
+                fs::set_permissions(&there, fs::Permissions::from_mode(0o000)).unwrap();
             }
             content => {
                 let healthy = kept.and_then(|kept| fs::read(kept).ok()).unwrap_or_default();
@@ -169,8 +176,9 @@ impl Installation {
         let path = self.folder().join("huge");
         if !path.exists() {
             let mut file = fs::File::create(&path).unwrap();
-            let block = vec![b'a'; 1 << 20];
-            (0..HUGE / block.len()).for_each(|_| file.write_all(&block).unwrap());
+            file.write_all(&vec![b'a'; 1 << 20]).unwrap();
+            // The rest is a hole that reads as zeros: no line ends in it either.
+            file.set_len(HUGE).unwrap();
         }
         path
     }

@@ -52,7 +52,7 @@ fn a_folder_of_somebody_else_is_an_error() {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
     let path = folder.join("report.json");
     let Some(command) =
-        installation.command("run", &["--output", &format!("json={path}")]).as_nobody()
+        installation.command("run", &["--output", &format!("json={path}")]).into_nobodys()
     else {
         return;
     };

@@ -42,7 +42,8 @@ impl Command {
     }
 
     /// Without the rights of root; `None`, and a word about it, where that cannot be done.
-    pub(crate) fn as_nobody(mut self) -> Option<Self> {
+    #[expect(clippy::print_stderr, reason = "a test that is left out is never silent")]
+    pub(crate) fn into_nobodys(mut self) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return Some(self);
         }

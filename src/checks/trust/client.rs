@@ -1,6 +1,6 @@
 //! A client written in Go: what it is told to trust, and what it says of a chain.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 
 use super::shown::{Shown, Source};
@@ -52,6 +52,9 @@ pub(super) enum Lack {
     Elsewhere(Utf8PathBuf),
     /// The server sends it along, as the certificate with this number, from 1.
     SentAlong(usize),
+    /// The client trusts the root, but an intermediate certificate that lies in this file is not
+    /// sent by the server.
+    NotSent(Utf8PathBuf),
     /// Nobody here has it.
     Nowhere,
 }
@@ -78,13 +81,19 @@ impl GoClient<'_> {
 
     /// What its verdict would be, were it given these certificates as well.
     pub(super) fn judge_with(&self, seen: &Seen<'_>, name: &str, more: &[Der]) -> Verdict {
+        let mut store = self.store();
+        store.add_certificates(name, more);
+        judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now)
+    }
+
+    /// All that it trusts.
+    fn store(&self) -> Store {
         let mut store = Store::new(Client::Go);
         for (path, file) in &self.files {
             store.add_certificates(path.as_str(), &file.for_go());
         }
         self.add_system(&mut store);
-        store.add_certificates(name, more);
-        judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now)
+        store
     }
 
     fn add_system(&self, store: &mut Store) {
@@ -100,7 +109,15 @@ impl GoClient<'_> {
         if let Some(proven) = unread.iter().find(|unread| unread.proven) {
             return Lack::Unread(proven.clone());
         }
-        let own = |path: &Utf8Path| self.files.iter().any(|(own, _)| own == path);
+        // A server's own file is not somebody else's: it is what the client sees already.
+        let source = seen.source.map(|source| &source.pair.certificate.value);
+        let own = |path: &Utf8PathBuf| {
+            self.files.iter().any(|(own, _)| own == path) || source == Some(path)
+        };
+        let not_sent = nearby.iter().find(|(_, file)| self.lasts_if_sent(seen, &file.for_go()));
+        if let Some((path, _)) = not_sent {
+            return Lack::NotSent(path.clone());
+        }
         let other = nearby.iter().find(|(path, file)| {
             !own(path) && !file.private_key && self.lasts(seen, &file.for_go())
         });
@@ -139,6 +156,14 @@ impl GoClient<'_> {
                 Some(Anchor::Leaf) => self_issued(),
                 Some(Anchor::Intermediate) | None => false,
             }
+    }
+
+    /// Whether the client would accept if the server sent these certificates along.
+    fn lasts_if_sent(&self, seen: &Seen<'_>, more: &[Der]) -> bool {
+        let store = self.store();
+        let chain = [&seen.shown.chain[..], more].concat();
+        let verdict = judge(&store, &chain, &seen.endpoint.host, seen.now);
+        verdict.anchor == Some(Anchor::Root)
     }
 
     fn unread(&self, seen: &Seen<'_>, (path, file): &(Utf8PathBuf, TrustFile)) -> Option<Unread> {

@@ -60,8 +60,9 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut seen = 0;
     let mut facts = None;
     for place in &PLACES {
-        let Some(listing) = verdict.told(place.folder, host.ask(Directory::at(place.folder)).await)
-        else {
+        let listing = host.ask(Directory::at(place.folder)).await;
+        let what = format!("the folders of {}", place.client);
+        let Some(listing) = verdict.told(&what, listing) else {
             continue;
         };
         if listing.entries().is_empty() {
@@ -81,7 +82,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             }
             let path = format!("{}/{}", place.folder, entry.name);
             let files = host.ask(Directory::at(path.clone())).await;
-            if let Some(files) = verdict.told(&path, files) {
+            if let Some(files) = verdict.told(&what, files) {
                 verdict.add(judge_contents(place, &path, &files.names().collect::<Vec<_>>()));
             }
         }

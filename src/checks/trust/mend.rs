@@ -27,9 +27,22 @@ impl Refusal<'_> {
         }
         let fault = self.verdict.faults.first();
         match (fault, self.leaf) {
+            (Some(fault), _) if fault.code == "not-yet-valid" => self.wait(),
             (Some(fault), _) if fault.depth > 0 => self.replace_authority(fault),
             (_, Some(leaf)) if leaf.self_issued => self.renew_self_signed(leaf),
             (_, leaf) => self.ask_for_another(leaf),
+        }
+    }
+
+    /// A certificate of the future is nearly always a clock of the past.
+    fn wait(&self) -> Remedy {
+        let now = self.seen.now;
+        Remedy {
+            advice: format!(
+                "Set this host's clock right: it says {now}. If that is the time, the clock was \
+                 ahead where the certificate was made; wait, or have the certificate made anew."
+            ),
+            commands: vec!["timedatectl status".to_owned()],
         }
     }
 
@@ -37,7 +50,7 @@ impl Refusal<'_> {
     pub(super) fn lasting(&self) -> Remedy {
         match self.lack {
             Lack::Elsewhere(_) | Lack::SentAlong(_) => self.trust(),
-            Lack::Unread(_) | Lack::Nowhere => {
+            Lack::Unread(_) | Lack::NotSent(_) | Lack::Nowhere => {
                 let issuer = self.leaf.map_or("the server's CA", |leaf| leaf.issuer.as_str());
                 let target = self.target();
                 Remedy {
@@ -64,6 +77,7 @@ impl Refusal<'_> {
                 ),
                 commands: self.put(&self.sent(*number), None),
             },
+            (Lack::NotSent(path), _) => self.send_along(path),
             (Lack::Nowhere, Some(leaf)) if leaf.self_issued => {
                 let file = self.file_of_leaf();
                 let source = match file {
@@ -83,17 +97,40 @@ impl Refusal<'_> {
         }
     }
 
+    /// The server has to send the intermediate certificate, which clients do not look for.
+    fn send_along(&self, path: &Utf8Path) -> Remedy {
+        let advice = "Let the server send its intermediate certificate along, after its own.";
+        let Some(source) = self.seen.source else {
+            return Remedy { advice: format!("{advice} {path} holds it."), commands: Vec::new() };
+        };
+        let file = &source.pair.certificate.value;
+        Remedy {
+            advice: advice.to_owned(),
+            commands: vec![append(&print_file(path), file), "sudo gitlab-ctl hup nginx".to_owned()],
+        }
+    }
+
     /// Nobody here has it.
     fn obtain(&self) -> Remedy {
         let issuer = self.leaf.map_or("the server's CA", |leaf| leaf.issuer.as_str());
         let target = self.target();
-        let mut advice = format!("Put the root certificate above '{issuer}' into {target}.");
-        if self.seen.shown.chain.len() == 1 {
-            advice.push_str(
-                " If that is an intermediate CA, its certificate has to be sent by the server: \
-                 append it to the server's certificate file, and run gitlab-ctl hup nginx.",
-            );
-        }
+        let name = self.client.name;
+        let file = self.seen.source.map(|source| source.pair.certificate.value.as_str());
+        let file = file.unwrap_or("the server's certificate file");
+        let send =
+            format!("append the certificate of '{issuer}' to {file}, and run gitlab-ctl hup nginx");
+        let put = format!("put the root certificate above '{issuer}' into {target}");
+        let advice = match (self.seen.shown.chain.len(), self.client.files.is_empty()) {
+            (1, false) => format!(
+                "If {name} is given the right root certificate, the server fails to send the one \
+                 between: {send}. If it is not, {put}."
+            ),
+            (1, true) => format!(
+                "{} If '{issuer}' is itself issued by that root, the server has to send it: {send}.",
+                sentence(&put)
+            ),
+            _ => sentence(&put),
+        };
         Remedy { advice, commands: Vec::new() }
     }
 
@@ -133,8 +170,7 @@ impl Refusal<'_> {
         let own = self.client.files.iter().find(|(path, _)| *path == target);
         // The one file that a client reads must not lose what others need.
         if own.is_some_and(|(_, file)| self.needs(file)) {
-            // The old file may lack a line end, and glued markers lose both certificates.
-            return vec![format!("{{ echo; {source}; }} | sudo tee -a {to} >/dev/null")];
+            return vec![append(source, &target)];
         }
         let mkdir = format!("sudo mkdir -p {}", word(folder.as_str()));
         let copy = match file {
@@ -175,7 +211,6 @@ impl Refusal<'_> {
                  lies: with the server if it is an intermediate one, and into {}.",
                 self.target()
             ),
-            "not-yet-valid" => clock_first(&format!("get the right certificate of '{name}'")),
             _ => format!(
                 "The server's certificate is not at fault, but that of the CA '{name}' is: have \
                  the CA make that one anew."
@@ -218,8 +253,7 @@ impl Refusal<'_> {
             "make a new certificate with subjectAltName {names} on GitLab's host, or let your own \
              CA issue one; then replace every copy of the old one"
         );
-        let early = self.verdict.faults.first().is_some_and(|it| it.code == "not-yet-valid");
-        Remedy { advice: if early { clock_first(&renew) } else { sentence(&renew) }, commands }
+        Remedy { advice: self.unless_the_clock(&renew), commands }
     }
 
     /// A request to the CA.
@@ -233,11 +267,7 @@ impl Refusal<'_> {
              SHA-256; put it with its intermediate certificates into the server's file, and run \
              gitlab-ctl hup nginx"
         );
-        let code = self.verdict.faults.first().map_or("", |fault| fault.code.as_str());
-        let advice = match code {
-            "expired" | "not-yet-valid" => clock_first(&ask),
-            _ => sentence(&ask),
-        };
+        let advice = self.unless_the_clock(&ask);
         // The request goes to the CA, which answers with the certificate.
         let request = self.seen.source.map(|source| {
             let certificate = &source.pair.certificate.value;
@@ -250,6 +280,14 @@ impl Refusal<'_> {
             )
         });
         Remedy { advice, commands: request.into_iter().collect() }
+    }
+
+    /// What looks expired may be seen by a clock that is ahead.
+    fn unless_the_clock(&self, clause: &str) -> String {
+        if self.verdict.faults.first().is_some_and(|fault| fault.code == "expired") {
+            return format!("Make sure that this host's clock is right. If it is, {clause}.");
+        }
+        sentence(clause)
     }
 
     /// Every name that the certificate has or should have: `DNS:a,IP:b`.
@@ -297,19 +335,21 @@ fn fetch(endpoint: &Endpoint) -> String {
     format!("{} </dev/null 2>/dev/null | openssl x509", connect(endpoint))
 }
 
-/// A command that prints a file.
-fn print_file(path: &Utf8Path) -> String {
-    format!("sudo cat {}", word(path.as_str()))
-}
-
-fn clock_first(then: &str) -> String {
-    format!("First make sure that this host's clock is right. If it is, {then}.")
+/// A command that adds what another one prints to a file. That may lack a line end, and markers on
+/// one line would lose both certificates.
+fn append(source: &str, to: &Utf8Path) -> String {
+    format!("{{ echo; {source}; }} | sudo tee -a {} >/dev/null", word(to.as_str()))
 }
 
 fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+/// A command that prints a file.
+fn print_file(path: &Utf8Path) -> String {
+    format!("sudo cat {}", word(path.as_str()))
 }
 
 /// Mends a file that is there but unreadable for Go, where a command can.

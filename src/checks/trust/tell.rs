@@ -1,6 +1,8 @@
 //! From a client's verdict to a finding: what the checks of single clients share.
 
-use super::client::{GoClient, Lack, Seen, is_about_authority};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::client::{GoClient, Lack, Seen, Target, is_about_authority};
 use super::mend::Refusal;
 use super::shown::{Shown, source};
 use crate::checks::shell::word;
@@ -41,9 +43,9 @@ pub(super) async fn examine(
 }
 
 /// Private keys that lie among the certificates that a client is given.
-pub(super) fn stray_keys(files: &[(camino::Utf8PathBuf, TrustFile)]) -> Vec<Finding> {
+pub(super) fn stray_keys(files: &[(Utf8PathBuf, TrustFile)]) -> Vec<Finding> {
     let with_key = files.iter().filter(|(_, file)| file.private_key);
-    let finding = |path: &camino::Utf8PathBuf| {
+    let finding = |path: &Utf8PathBuf| {
         let file = word(path.as_str());
         Finding::warning(
             "private-key-beside-ca",
@@ -126,9 +128,16 @@ impl Told<'_> {
             finding = finding.seen(format!("{name} says"), words);
         }
         let mut finding = self.with_evidence(finding);
-        if let Lack::Elsewhere(path) = lack {
-            finding =
-                finding.evidence(Evidence::new("lies unused in", path).at(path.as_str(), None));
+        let lying =
+            |what: &str, path: &Utf8Path| Evidence::new("not used", what).at(path.as_str(), None);
+        match lack {
+            Lack::Elsewhere(path) => {
+                finding = finding.evidence(lying("the certificate that it needs", path));
+            }
+            Lack::NotSent(path) => {
+                finding = finding.evidence(lying("the intermediate certificate", path));
+            }
+            Lack::Unread(_) | Lack::SentAlong(_) | Lack::Nowhere => {}
         }
         let refusal = Refusal {
             client: self.client,
@@ -161,6 +170,10 @@ impl Told<'_> {
             Some(leaf) if leaf.self_issued && self.seen.shown.chain.len() == 1 => {
                 "it is self-signed, and no copy of it is trusted".to_owned()
             }
+            Some(leaf) if self.seen.shown.chain.len() == 1 => format!(
+                "it comes from '{}', whose certificate is neither sent along nor trusted",
+                leaf.issuer
+            ),
             _ => self.verdict.why.clone(),
         }
     }
@@ -179,6 +192,11 @@ impl Told<'_> {
         for (path, file) in &self.client.files {
             let place = Evidence::new("given to trust", contents(file)).at(path.as_str(), None);
             finding = finding.evidence(place);
+        }
+        if let (Target::Folder(folder), true) = (&self.client.target, self.client.files.is_empty())
+        {
+            let nothing = Evidence::new("given to trust", "no file that ends in .crt");
+            finding = finding.evidence(nothing.at(folder.as_str(), None));
         }
         finding
     }

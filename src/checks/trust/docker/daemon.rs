@@ -23,10 +23,19 @@ pub(super) struct Daemon<'a> {
     registry: &'a Endpoint,
     folder: Utf8PathBuf,
     files: Vec<(Utf8PathBuf, TrustFile)>,
-    /// What in the folder makes every operation with the registry fail, in Docker's words.
-    obstacle: Option<String>,
+    obstacle: Option<Obstacle>,
     system: TrustedFiles,
     unverified: Option<Unverified>,
+}
+
+/// What in the folder makes every operation with the registry fail.
+struct Obstacle {
+    /// In Docker's words.
+    words: String,
+    /// What has to go.
+    path: Utf8PathBuf,
+    /// Why, in a few words.
+    what: &'static str,
 }
 
 impl<'a> Daemon<'a> {
@@ -137,22 +146,20 @@ impl<'a> Daemon<'a> {
 
     /// What makes every operation with the registry fail.
     pub(super) fn blocked(&self) -> Option<Finding> {
-        let words = self.obstacle.as_ref()?;
-        Some(
-            Finding::error(
-                "folder-unusable",
-                self.registry.to_string(),
-                format!("Docker refuses every operation with it because of {}", self.folder),
-            )
-            .seen("Docker says", words)
-            .remedy(
-                "Leave nothing in the folder but readable CA certificates (*.crt) and complete \
-                 client pairs (*.cert and *.key).",
-                [format!("sudo ls -lL {}", word(self.folder.as_str()))],
-            )
-            .docs(docs::REGISTRY_SELF_SIGNED)
-            .follows(Cause::File(self.folder.to_string())),
+        let Obstacle { words, path, what } = self.obstacle.as_ref()?;
+        let finding = Finding::error(
+            "folder-unusable",
+            self.registry.to_string(),
+            format!("Docker refuses every operation with it because {path} {what}"),
         )
+        .seen("Docker says", words)
+        .docs(docs::REGISTRY_SELF_SIGNED)
+        .follows(Cause::File(self.folder.to_string()));
+        let (from, to) = (word(path.as_str()), word(&format!("{path}.old")));
+        Some(finding.remedy(
+            "Move it out of the way, then put the CA certificate there, and run gldoctor again.",
+            [format!("sudo mv {from} {to}")],
+        ))
     }
 
     /// Docker reads the system's certificates when it starts, and never again.
@@ -255,26 +262,36 @@ pub(crate) async fn accepted_without_folder(
 async fn folder_content(
     host: &Host,
     folder: &Utf8PathBuf,
-) -> Result<(Vec<(Utf8PathBuf, TrustFile)>, Option<String>), Unknown> {
+) -> Result<(Vec<(Utf8PathBuf, TrustFile)>, Option<Obstacle>), Unknown> {
     let listing = host.ask(Directory::at(folder.clone())).await?;
     if let Listing::NotADirectory(_) = listing {
-        return Ok((Vec::new(), Some(format!("readdirent {folder}: not a directory"))));
+        let words = format!("readdirent {folder}: not a directory");
+        let what = "is not a folder";
+        return Ok((Vec::new(), Some(Obstacle { words, path: folder.clone(), what })));
     }
     let names: Vec<&str> = listing.names().collect();
     let mut files = Vec::new();
-    let mut obstacle = incomplete_pair(&names);
+    let mut obstacle = incomplete_pair(&names).map(|(words, name)| Obstacle {
+        words,
+        path: folder.join(name),
+        what: "is half of a client's certificate and key",
+    });
     for name in names.iter().filter(|name| name.ends_with(".crt")) {
         let path = folder.join(name);
-        match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
-            File::Read(file) => files.push((path, file)),
-            File::Missing => obstacle = Some(format!("open {path}: no such file or directory")),
-            File::NotAFile(_) => obstacle = Some(format!("read {path}: is a directory")),
+        let (verb, words, what) = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
+            File::Read(file) => {
+                files.push((path, file));
+                continue;
+            }
+            File::Missing => ("open", "no such file or directory", "is a link that leads nowhere"),
+            File::NotAFile(_) => ("read", "is a directory", "is no file"),
             // Go would read even this; nobody has so many certificates.
             other => {
                 let why = other.obstacle().unwrap_or_default();
                 return Err(Unknown::Unreadable(format!("{path}: {why}")));
             }
-        }
+        };
+        obstacle = Some(Obstacle { words: format!("{verb} {path}: {words}"), path, what });
     }
     Ok((files, obstacle))
 }

@@ -7,17 +7,18 @@ use crate::checks::{Cause, Evidence, Finding, docs};
 /// Endings under which people keep certificates, and which no client reads here.
 const IGNORED: [&str; 6] = [".pem", ".cer", ".der", ".crt.txt", ".p7b", ".crt"];
 
-/// What a folder lacks so that Docker fails, in Docker's words.
-pub(crate) fn incomplete_pair(names: &[&str]) -> Option<String> {
+/// What a folder lacks so that Docker fails, in Docker's words, and the file that lacks it.
+pub(crate) fn incomplete_pair(names: &[&str]) -> Option<(String, String)> {
     let (name, partner) = unpaired(names)?;
-    Some(if name.ends_with(".cert") {
+    let words = if name.ends_with(".cert") {
         format!(
             "missing key {partner} for client certificate {name}. CA certificates must use the \
              extension .crt"
         )
     } else {
         format!("missing client certificate {partner} for key {name}")
-    })
+    };
+    Some((words, name))
 }
 
 /// Half of a client's pair, and the name of the half that is missing. Docker goes by the order of
@@ -57,7 +58,7 @@ fn incomplete(
     let message = format!(
         "there is {name} but no {partner}: {client} refuses every operation with this registry"
     );
-    let words = incomplete_pair(names).unwrap_or_default();
+    let words = incomplete_pair(names).map_or_else(String::new, |(words, _)| words);
     let finding = Finding::error("incomplete-pair", folder, message)
         .seen(format!("{client} says"), words)
         .docs(docs::REGISTRY_SELF_SIGNED);

@@ -14,7 +14,10 @@ pub(super) fn text(page: &str) -> String {
             paragraph.clear();
         }
         match line.strip_prefix("## ") {
-            Some(heading) => out.push_str(&format!("{heading}\n")),
+            Some(heading) => {
+                out.push_str(heading);
+                out.push('\n');
+            }
             None if line.is_empty() => out.push('\n'),
             None => {
                 if !paragraph.is_empty() {

@@ -1,5 +1,5 @@
 //! Chains that nobody here made, with the verdicts of real clients (see the corpus's README).
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "it is a test")]
+#![expect(clippy::expect_used, clippy::print_stderr, reason = "it is a test")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -191,11 +191,9 @@ fn go_client(folder: &Path) -> Option<PathBuf> {
     }
 }
 
-#[test]
-fn go_says_the_same_in_the_same_words() {
+fn compare_with_go(which: &str, mixtures: &[Mixture], in_same_words: bool) {
     let folder = tempfile::tempdir().unwrap();
     let Some(binary) = go_client(folder.path()) else { return };
-    let mixtures = mixtures(count(2000));
     let questions: String = mixtures
         .iter()
         .map(|mixture| {
@@ -211,13 +209,46 @@ fn go_says_the_same_in_the_same_words() {
     let mut wrong = Vec::new();
     for (mixture, answer) in mixtures.iter().zip(&answers) {
         let verdict = mixture.judge(Client::Go);
-        let said = verdict.error.as_deref().unwrap_or("OK");
+        let said = verdict.error.unwrap_or_else(|| "OK".to_owned()).replace('\n', " ");
         // The kind of the leaf's key comes up in the handshake, which the Go side leaves out.
-        if said != answer && !(*answer == "OK" && said.contains("unsupported type of public key")) {
+        let kind = *answer == "OK" && said.contains("unsupported type of public key");
+        // Which part of a damaged certificate is found first does not matter.
+        let damage = "tls: failed to parse certificate from server: ";
+        let parse = said.starts_with(damage) && answer.starts_with(damage) && !in_same_words;
+        if said != *answer && !kind && !parse {
             wrong.push(format!("{}\n  Go:   {answer}\n  here: {said}", mixture.describe()));
         }
     }
-    report("Go", mixtures.len(), &wrong);
+    report(which, mixtures.len(), &wrong);
+}
+
+#[test]
+fn go_says_the_same_in_the_same_words() {
+    compare_with_go("Go", &mixtures(count(2000)), true);
+}
+
+#[test]
+fn go_finds_the_same_damage() {
+    compare_with_go("Go, damaged", &damaged(count(2000)), false);
+}
+
+/// Leaves with a byte or two changed, sent with their chain. The signature is wrong then, and what
+/// Go says shows how far it has read.
+fn damaged(count: usize) -> Vec<Mixture> {
+    let mut dice = Dice(0x1234_5678_9abc_def1);
+    let mut sound = mixtures(count);
+    for mixture in &mut sound {
+        let leaf = &mut mixture.chain[0];
+        for _ in 0..=dice.roll(2) {
+            let at = dice.roll(leaf.len());
+            match dice.roll(3) {
+                0 => leaf[at] ^= 1 << dice.roll(8),
+                1 => leaf[at] = u8::try_from(dice.roll(256)).unwrap(),
+                _ => leaf[at] = *dice.pick(&[0x00, 0x01, 0x02, 0x04, 0x30, 0x82, 0x80, 0xff]),
+            }
+        }
+    }
+    sound
 }
 
 /// A name, plausible or not, out of labels that each client has its own opinion about.
@@ -282,9 +313,10 @@ fn answers(command: &mut Command, questions: String) -> Option<Vec<String>> {
 #[test]
 fn names_match_as_in_ruby() {
     let pairs = named(count(1000));
-    let questions = pairs.iter().map(|(der, host)| format!("{} {host}\n", encode(der))).collect();
+    let questions: Vec<String> =
+        pairs.iter().map(|(der, host)| format!("{} {host}\n", encode(der))).collect();
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/trust/names.rb");
-    let Some(said) = answers(Command::new("ruby").arg(script), questions) else { return };
+    let Some(said) = answers(Command::new("ruby").arg(script), questions.concat()) else { return };
     assert_eq!(said.len(), pairs.len());
     let wrong: Vec<String> = pairs
         .iter()
@@ -299,7 +331,7 @@ fn names_match_as_in_ruby() {
 fn names_match_as_in_openssl() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("leaf.pem");
-    let pairs = named(count(200));
+    let pairs = named(count(100));
     let mut wrong = Vec::new();
     for (der, host) in &pairs {
         std::fs::write(&path, pem(der)).unwrap();
@@ -348,7 +380,7 @@ fn openssl(mixture: &Mixture, folder: &Path, partial: bool) -> Option<u32> {
     number.and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse().ok())
 }
 
-fn compare_with_openssl(client: Client) {
+fn compare_with_openssl(client: Client, mixtures: &[Mixture], by_number: bool) {
     if Command::new("openssl").arg("version").output().is_err() {
         eprintln!("SKIPPED: no openssl");
         return;
@@ -356,11 +388,12 @@ fn compare_with_openssl(client: Client) {
     let folder = tempfile::tempdir().unwrap();
     let partial = client == Client::Curl;
     let (mut compared, mut wrong) = (0, Vec::new());
-    for mixture in mixtures(count(200)) {
-        let Some(answer) = openssl(&mixture, folder.path(), partial) else { continue };
+    for mixture in mixtures {
+        let Some(answer) = openssl(mixture, folder.path(), partial) else { continue };
         let verdict = mixture.judge(client);
         // The command reads certificates from PEM blocks, which hides what ends a handshake.
-        if verdict.faults.iter().any(|fault| fault.code == "unreadable-certificate") {
+        let unread = |error: &str| error.contains("ASN1 lib") || error.contains("cert length");
+        if verdict.error.as_deref().is_some_and(unread) {
             continue;
         }
         let mut faults = verdict.faults.iter();
@@ -371,7 +404,7 @@ fn compare_with_openssl(client: Client) {
             found.and_then(|number| number.parse::<u32>().ok()).unwrap_or(u32::MAX)
         });
         compared += 1;
-        let same = if partial { (number > 0) == (answer > 0) } else { number == answer };
+        let same = if by_number { number == answer } else { (number > 0) == (answer > 0) };
         if !same {
             let said = verdict.error.as_deref().unwrap_or("OK");
             wrong.push(format!(
@@ -386,10 +419,16 @@ fn compare_with_openssl(client: Client) {
 
 #[test]
 fn openssl_says_the_same_by_the_same_number() {
-    compare_with_openssl(Client::OpenSsl);
+    compare_with_openssl(Client::OpenSsl, &mixtures(count(100)), true);
+}
+
+#[test]
+fn openssl_refuses_the_same_damage() {
+    // OpenSSL reads more than DER in places, so that it may come to another complaint.
+    compare_with_openssl(Client::OpenSsl, &damaged(count(100)), false);
 }
 
 #[test]
 fn openssl_with_partial_chains_accepts_what_curl_does() {
-    compare_with_openssl(Client::Curl);
+    compare_with_openssl(Client::Curl, &mixtures(count(100)), false);
 }

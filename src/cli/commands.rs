@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 
 use super::args::{AnalyzeArgs, BundleArgs, ExplainArgs, ListArgs, RunArgs, ShowArgs, ShowFormat};
 use super::output::{complain, print, tell, write};
+use super::page;
 use super::runner::{block_on, cut_short, examination, machine};
 use crate::bundle;
 use crate::checks::{self, threshold};
@@ -132,12 +133,7 @@ fn list_json() -> anyhow::Result<String> {
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
     let check = checks::find(&args.id)?;
-    let mut out = format!("{}: {}\n\n", check.id, check.title);
-    for line in check.page.lines() {
-        // Doc comments start with a blank behind the slashes.
-        let _ = writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(line));
-    }
-    print(&out)?;
+    print(&format!("{}: {}\n\n{}", check.id, check.title, page::text(check.page)))?;
     Ok(0)
 }
 

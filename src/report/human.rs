@@ -91,6 +91,7 @@ impl Page<'_> {
             if self.style.verbose {
                 for check in checks {
                     self.line(&format!("{sign} {}: {}", check.id, check.title));
+                    self.looked_at(check);
                 }
             } else {
                 let names: Vec<_> = checks.iter().map(|check| name(check)).collect();
@@ -147,6 +148,13 @@ impl Page<'_> {
         }
     }
 
+    /// What a verdict rests on, with `-v`.
+    fn looked_at(&mut self, check: &CheckReport) {
+        if self.style.verbose && !check.looked_at.is_empty() {
+            self.wrapped("    looked at: ", "      ", &check.looked_at.join("; "));
+        }
+    }
+
     fn problem(&mut self, check: &CheckReport, finding: &FindingReport) {
         self.gap();
         let (sign, color) = match finding.severity {
@@ -170,6 +178,9 @@ impl Page<'_> {
                 "      ",
                 &format!("{}: {}{place}", evidence.what, evidence.value),
             );
+        }
+        if is_first(check, finding) {
+            self.looked_at(check);
         }
         self.remedy(finding);
     }
@@ -208,7 +219,9 @@ impl Page<'_> {
         let cut = if report.complete { "" } else { " (cut short: not everything was looked at)" };
         let line = self.bold(&format!("{}{cut}", summary(report)));
         self.line(&line);
-        let worst = report.checks.iter().filter(|check| !check.findings.is_empty());
+        // What another check explains is not where to begin.
+        let is_root = |finding: &FindingReport| finding.caused_by.is_none();
+        let worst = report.checks.iter().filter(|check| check.findings.iter().any(is_root));
         // The first of the worst: max_by_key would take the last.
         let worst = worst.rev().max_by_key(|check| check.status);
         if let Some(check) = worst {

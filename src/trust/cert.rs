@@ -3,6 +3,7 @@
 use super::oddity::{self, Taken};
 use super::profile::Library;
 use crate::parse::certificate::der::Lengths;
+use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
     self, AuthorityKeyId, BasicConstraints, GeneralName, NameConstraints, PathLength, general, oid,
 };
@@ -11,6 +12,14 @@ use crate::parse::certificate::hex;
 use crate::parse::certificate::key::Key;
 use crate::parse::certificate::name::{Attribute, Name, ORGANIZATION};
 use crate::parse::certificate::signing::Signing;
+
+/// The key; malformed if it is a point that is not on its curve.
+fn key(fields: &Fields) -> Key {
+    match Key::of(fields) {
+        Key::Ec { curve, point } if !on_curve(curve, &point) => Key::Malformed,
+        key => key,
+    }
+}
 
 /// What policies a certificate asserts and asks for (RFC 5280, sections 4.2.1.4, 5, 11, 14).
 #[derive(Clone, Debug, Default)]
@@ -90,7 +99,7 @@ impl Cert {
     pub(super) fn read_first(bytes: &[u8], library: Library) -> Result<(Self, &[u8]), Unread> {
         let (fields, after) = Fields::read(bytes).map_err(|why| Unread {
             words: match library {
-                Library::Go => "x509: malformed certificate".to_owned(),
+                Library::Go => format!("x509: {}", go_malformed(why)),
                 Library::OpenSsl => "ASN1 lib".to_owned(),
             },
             why: why.to_owned(),
@@ -132,7 +141,7 @@ impl Cert {
         let moment =
             |time: &Time| time.moment().filter(|_| library == Library::Go || time.is_exact());
         let mut cert = Self {
-            key: Key::of(&fields),
+            key: key(&fields),
             signing: Signing::of(&fields),
             subject: comparable(&fields.subject),
             issuer: comparable(&fields.issuer),
@@ -224,6 +233,22 @@ impl Cert {
     pub(super) fn names_of(&self, tag: u8) -> impl Iterator<Item = &[u8]> {
         let names = self.names.as_deref().unwrap_or_default();
         names.iter().filter(move |name| name.tag == tag).map(|name| name.value.as_slice())
+    }
+}
+
+/// Go's words for a part that cannot be read.
+fn go_malformed(why: &str) -> &'static str {
+    match why {
+        "the signed part is malformed" => "malformed tbs certificate",
+        "the version is malformed" => "malformed version",
+        "the serial number is malformed" => "malformed serial number",
+        "the signature algorithm is malformed" => "malformed signature algorithm identifier",
+        "a name is malformed" => "invalid RDNSequence",
+        "the dates are malformed" => "malformed validity",
+        "the public key is malformed" => "malformed spki",
+        "the extensions are malformed" => "malformed extensions",
+        "the signature is malformed" => "malformed signature",
+        _ => "malformed certificate",
     }
 }
 

@@ -4,8 +4,8 @@
 //! served chain, trust store, name, time  ->  accepted, or the client's own error
 //! ```
 //!
-//! There is one path builder ([`path`]) and one list of rules ([`rules`]), each with its source. A
-//! client is a value ([`profile`]): which library reads for it, how it looks for a path, which
+//! There is one path builder (`path`) and one list of rules (`rules`), each with its source. A
+//! client is a value (`profile`): which library reads for it, how it looks for a path, which
 //! rules it applies in which order, and in what words it refuses. Files are read as the client
 //! reads them ([`store`]). Nothing here does any I/O.
 //!

@@ -56,6 +56,10 @@ pub(super) fn all(fields: &Fields) -> Vec<Oddity> {
     name(&fields.subject, "subject", &mut found);
     found.extend(key(fields));
     let before_extensions = found.len();
+    if fields.has_lost_extensions {
+        let what = "the extensions are malformed";
+        found.push(Oddity::new(what, "malformed extensions", Taken::Refused));
+    }
     duplicates(fields, &mut found);
     for each in &fields.extensions {
         found.extend(extension(each, fields.lengths()));
@@ -94,6 +98,12 @@ fn envelope(fields: &Fields, found: &mut Vec<Oddity>) {
             Taken::Ignored,
         ));
     }
+    for algorithm in [&fields.algorithm, &fields.key_algorithm] {
+        if !der::small_numbers(&algorithm.oid) {
+            let what = "an algorithm has too large an identifier";
+            found.push(Oddity::new(what, "malformed OID", Taken::Ignored));
+        }
+    }
     if fields.inner_algorithm != fields.algorithm {
         // OpenSSL finds the signature wrong later on, where it looks at it.
         found.push(Oddity::new(
@@ -118,6 +128,11 @@ fn time(which: &str, time: &Time) -> Option<Oddity> {
 
 fn name(name: &Name, whose: &str, found: &mut Vec<Oddity>) {
     for attribute in name.attributes() {
+        if !der::small_numbers(&attribute.oid) {
+            let what = format!("an attribute of the {whose} has too large an identifier");
+            let go = "invalid RDNSequence: invalid attribute type";
+            found.push(Oddity::new(&what, go, Taken::Ignored));
+        }
         if let Some((go, openssl)) = string(attribute) {
             let what = format!("a string in the {whose} does not fit its type");
             let go =
@@ -183,10 +198,17 @@ fn key(fields: &Fields) -> Option<Oddity> {
         Key::Ec { curve, .. } if !curve.in_go() => {
             ("Go does not know the curve", "unsupported elliptic curve")
         }
-        Key::Ec { curve, point } if point.first() != Some(&4) || !on_curve(curve, &point) => {
+        Key::Ec { curve, point } => {
+            let go = match point.first() {
+                Some(4) if fields.key_is_whole && on_curve(curve, &point) => return None,
+                Some(4) if fields.key_is_whole => {
+                    format!("{} point not on curve", curve.name.replace('-', ""))
+                }
+                _ => "ecdsa: invalid uncompressed public key".to_owned(),
+            };
             return Some(Oddity {
                 what: "the point of the key is compressed, or not on its curve".to_owned(),
-                go: Some("ecdsa: invalid uncompressed public key".to_owned()),
+                go: Some(go),
                 openssl: Taken::Ignored,
             });
         }
@@ -244,6 +266,14 @@ fn malformed(oid: &[u8]) -> Taken {
 /// What is odd about one extension.
 fn extension(extension: &Extension, lengths: Lengths) -> Vec<Oddity> {
     let (value, which) = (extension.value.as_slice(), extension.oid.as_slice());
+    if !der::small_numbers(which) {
+        let go = "malformed extension OID field";
+        return vec![Oddity::new("an extension's identifier is too large", go, Taken::Ignored)];
+    }
+    if !extension.strict {
+        let go = "malformed extension critical field";
+        return vec![Oddity::new("an extension is critical in an odd way", go, Taken::Ignored)];
+    }
     if extension.critical
         && let Some(go) = never_critical(which)
     {
@@ -260,6 +290,13 @@ fn extension(extension: &Extension, lengths: Lengths) -> Vec<Oddity> {
             Some(names) => names.iter().filter_map(alternative_name).collect(),
             None => unreadable(which, value, lengths).into_iter().collect(),
         },
+        oid::EXTENDED_KEY_USAGE
+            if extensions::purposes(value, lengths)
+                .is_some_and(|purposes| !purposes.iter().all(|oid| der::small_numbers(oid))) =>
+        {
+            let go = "invalid extended key usages";
+            vec![Oddity::new("a purpose has too large an identifier", go, Taken::Ignored)]
+        }
         // Netscape's type means nothing to Go.
         oid::NETSCAPE_CERT_TYPE if extensions::key_usage(value, lengths).is_none() => {
             let what = "its Netscape certificate type is malformed".to_owned();

@@ -318,7 +318,7 @@ fn settings(after: &[u8]) -> Option<Settings> {
 fn identifiers(mut reader: Reader<'_>) -> Option<Vec<Vec<u8>>> {
     let mut list = Vec::new();
     while !reader.is_empty() {
-        list.push(reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec());
+        list.push(reader.oid()?.to_vec());
     }
     Some(list)
 }

@@ -26,11 +26,13 @@
 //! - The parts here share no code with gldoctor, so that one mistake cannot hide in both.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::disallowed_methods, reason = "no host stands behind the other end of the wire")]
 #![expect(clippy::print_stdout, reason = "the test harness shows it with a failed test")]
 
 mod clock;
 mod gitlab;
 mod harness;
+mod hostile;
 mod http;
 mod lab;
 mod node;
@@ -38,6 +40,7 @@ mod pki;
 mod rails;
 mod registry_api;
 mod registry_debug;
+mod replay;
 mod site;
 mod standin;
 mod trust;

@@ -6,7 +6,7 @@ use crate::gitlab::{self, REGISTRY_NAME, REGISTRY_PORT, REGISTRY_URL};
 use crate::http::{HttpServer, Response};
 use crate::lab::{CLIENT, HOST, Lab, REGISTRY, SERVER};
 use crate::node::Server;
-use crate::site::{API, CONFIG, DEBUG, NGINX_CONF, Report, Site};
+use crate::site::{API, CONFIG, DEBUG, NGINX_CONF, Report, Site, keep};
 
 /// The addresses of the server and the client that only some tests use.
 const SERVER_V6: &str = "fd77::1";
@@ -17,7 +17,7 @@ fn a_healthy_registry_is_healthy_for_everybody() {
     let Some((site, _running)) = Site::start(|_| ()) else { return };
     let outside = site.agree_that_it_works(REGISTRY_NAME);
     assert_eq!(outside.ran.code, Some(0), "{}", outside.ran);
-    let inside = site.from_inside();
+    let inside = site.seen_from_inside();
     assert_eq!((inside.status(API), inside.status(DEBUG)), ("passed", "passed"), "{}", inside.ran);
     // What people type: with a path, with a slash.
     for url in [format!("{REGISTRY_URL}/"), format!("{REGISTRY_URL}/v2/")] {
@@ -156,29 +156,29 @@ fn unusual_answers_of_a_registry_are_no_faults() {
         .with("WWW-Authenticate", "Negotiate")
         .with("WWW-Authenticate", CHALLENGE);
     answer(several);
-    assert_eq!(site.from_outside().status(API), "passed");
+    assert_eq!(site.seen_from_outside().status(API), "passed");
     site.record_from_outside(API, "near-miss-several-challenges");
 
     let shouting = Response::json(401, &refusal)
         .with(&VERSION.to_uppercase(), "registry/2.0")
         .with("www-AUTHENTICATE", CHALLENGE);
     answer(shouting);
-    assert_eq!(site.from_outside().status(API), "passed");
+    assert_eq!(site.seen_from_outside().status(API), "passed");
 
     let open = Response::json(200, &serde_json::json!({})).with(VERSION, "registry/2.0");
     answer(open);
-    assert_eq!(site.from_outside().status(API), "passed");
+    assert_eq!(site.seen_from_outside().status(API), "passed");
 
     // The header is lost, but clients of today go by the challenge.
     answer(Response::json(401, &refusal).with("WWW-Authenticate", CHALLENGE));
-    let report = site.from_outside();
+    let report = site.seen_from_outside();
     assert_eq!(report.codes(API), ["warning version-header-lost"], "{}", report.ran);
     assert_eq!(report.ran.code, Some(0));
     site.record_from_outside(API, "faulty-version-header-lost");
 
     let elsewhere = Response::new(307, "").with("Location", "https://registry.internal/v2/");
     answer(elsewhere);
-    assert_eq!(site.from_outside().codes(API), ["warning redirected"]);
+    assert_eq!(site.seen_from_outside().codes(API), ["warning redirected"]);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_stopped_registry_is_one_story() {
     let Some((site, running)) = Site::start(|_| ()) else { return };
     running.registry.stop();
     site.agree_on("registry-down", REGISTRY_NAME);
-    let report = site.from_inside();
+    let report = site.seen_from_inside();
     assert_eq!(
         report.findings(API),
         [
@@ -209,7 +209,7 @@ fn a_stopped_registry_is_one_story() {
 fn a_stopped_nginx_leaves_the_inner_address_alone() {
     let Some((site, running)) = Site::start(|_| ()) else { return };
     running.nginx.stop();
-    let report = site.from_inside();
+    let report = site.seen_from_inside();
     assert_eq!(report.findings(API), [["error", "refused", REGISTRY_URL, ""]], "{}", report.ran);
     assert!(report.commands(API).contains(&"sudo gitlab-ctl status nginx"));
     site.agree_on("refused", REGISTRY_NAME);
@@ -222,8 +222,8 @@ fn unhealthy_storage_is_one_story() {
     let soon = |text: &str| text.replace("interval: 10s", "interval: 50ms");
     let Some((site, _running)) = Site::start(|lab| lab.server.edit(CONFIG, soon)) else { return };
     site.lab.server.must("chmod", &["700", above]);
-    wait_until(|| site.from_inside().status(DEBUG) != "passed");
-    let report = site.from_inside();
+    wait_until(|| site.seen_from_inside().status(DEBUG) != "passed");
+    let report = site.seen_from_inside();
     let health = "http://localhost:5001/debug/health";
     assert_eq!(report.findings(DEBUG), [["error", "unhealthy", health, ""]], "{}", report.ran);
     assert_eq!(report.evidence(DEBUG, "storagedriver_filesystem").len(), 1);
@@ -243,7 +243,7 @@ fn unhealthy_storage_is_one_story() {
     site.lab
         .server
         .edit(CONFIG, |text| text.replace("  debug:\n    addr: localhost:5001\n", "  x:\n"));
-    let report = site.from_inside();
+    let report = site.seen_from_inside();
     assert_eq!(report.status(DEBUG), "not_applicable");
     let explained: Vec<_> = report.findings(API).iter().map(|finding| finding[3]).collect();
     assert_eq!(explained, ["", API]);
@@ -263,7 +263,7 @@ fn wait_until(come_about: impl Fn() -> bool) {
 
 #[test]
 fn a_dead_address_beside_a_good_one_is_a_warning() {
-    let Some((site, _running)) = Site::start(|_| ()) else { return };
+    let Some((site, running)) = Site::start(|_| ()) else { return };
     let (client, server) = (&site.lab.client, &site.lab.server);
     let address = |node: &crate::node::Node, address: &str| {
         let with_bits = format!("{address}/64");
@@ -271,23 +271,22 @@ fn a_dead_address_beside_a_good_one_is_a_warning() {
     };
     client.edit("/etc/hosts", |hosts| format!("{hosts}{SERVER_V6} {HOST}\n"));
     // The client has no IPv6 of its own yet, so nobody can tell.
-    let report = site.from_outside();
+    let report = site.seen_from_outside();
     assert_eq!(report.codes(API), ["notice address-untried"], "{}", report.ran);
     address(server, SERVER_V6);
     address(client, CLIENT_V6);
-    let report = site.from_outside();
+    let report = site.seen_from_outside();
     assert_eq!(report.codes(API), ["warning addresses-differ"], "{}", report.ran);
     assert!(site.client(REGISTRY_NAME).succeeded());
     site.record_from_outside(API, "faulty-ipv6-dead");
     // Somebody else answers there: whoever gets that address fails.
-    let _other = HttpServer::tcp(server.listen(SERVER, 4570), |_| Response::new(404, ""));
     server.edit(NGINX_CONF, |text| format!(
         "{text}\nserver {{ listen [::]:4567 ssl; server_name other.internal; \
          ssl_certificate /etc/gitlab/ssl/{HOST}.crt; ssl_certificate_key /etc/gitlab/ssl/{HOST}.key; \
          return 404; }}\n"
     ));
-    _running.nginx.signal("HUP");
-    wait_until(|| site.from_outside().codes(API) == ["error addresses-differ"]);
+    running.nginx.signal("HUP");
+    wait_until(|| site.seen_from_outside().codes(API) == ["error addresses-differ"]);
 }
 
 #[test]
@@ -349,12 +348,12 @@ fn a_dead_installation_is_reported_in_full() {
 fn what_cannot_be_read_is_unknown() {
     let Some((site, _running)) = Site::start(|_| ()) else { return };
     let server = &site.lab.server;
-    // Root without its right to read everything: the files are those of the account `registry`.
-    server.must("chmod", &["700", "/var/opt/gitlab/registry"]);
-    let gldoctor = env!("CARGO_BIN_EXE_gldoctor");
-    let bare = ["--bounding-set", "-dac_override,-dac_read_search", gldoctor];
-    let run = ["run", "--only", "registry", "--format", "json"];
-    let ran = server.run("setpriv", &[&bare[..], &run].concat());
+    // A program of one's own, because the account may not see where it was built.
+    server.must("install", &["-m", "755", env!("CARGO_BIN_EXE_gldoctor"), "/run/gldoctor"]);
+    server.must("install", &["-d", "-m", "777", "/run/nobody"]);
+    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/run/gldoctor"];
+    let as_nobody = |arguments: &[&str]| server.run("setpriv", &[&nobody[..], arguments].concat());
+    let ran = as_nobody(&["run", "--only", "registry", "--format", "json"]);
     assert_eq!(ran.code, Some(3), "{ran}");
     let report = ran.json();
     for check in report["checks"].as_array().unwrap() {
@@ -364,12 +363,8 @@ fn what_cannot_be_read_is_unknown() {
         }
     }
     for check in [API, DEBUG] {
-        if std::env::var_os("RECORD_FIXTURES").is_some() {
-            let file = site.lab.dir().join("denied.json");
-            let bundle = ["bundle", "-q", "--only", check, "-o", file.to_str().unwrap()];
-            server.run("setpriv", &[&bare[..], &bundle].concat());
-            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-            std::fs::copy(file, folder.join(check).join("cannot-look-denied.json")).unwrap();
-        }
+        let file = "/run/nobody/recording.json";
+        as_nobody(&["bundle", "-q", "--only", check, "-o", file]);
+        keep(check, "cannot-look-denied", &server.read(file));
     }
 }

@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// gldoctor on the client, about the registry's public address.
-    pub(crate) fn from_outside(&self) -> Report {
+    pub(crate) fn seen_from_outside(&self) -> Report {
         self.about(REGISTRY_URL)
     }
 
@@ -88,22 +88,17 @@ impl Site {
     }
 
     /// gldoctor on the server.
-    pub(crate) fn from_inside(&self) -> Report {
+    pub(crate) fn seen_from_inside(&self) -> Report {
         Report::of(&self.lab.server, &[])
     }
 
-    /// Keeps what gldoctor sees on a node as a case of a check, where recordings are wanted.
+    /// Keeps what gldoctor sees on a node as a case of a check.
     pub(crate) fn record(&self, node: &Node, arguments: &[&str], check: &str, case: &str) {
-        if std::env::var_os("RECORD_FIXTURES").is_none() {
-            return;
-        }
         let file = self.lab.dir().join("recording.json");
         let file = file.to_str().unwrap();
         let bundle = ["bundle", "--quiet", "--only", check, "--timeout", "2s", "-o", file];
         node.gldoctor(&[&bundle[..], arguments].concat());
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(check);
-        fs::create_dir_all(&folder).unwrap();
-        fs::copy(file, folder.join(format!("{case}.json"))).unwrap();
+        keep(check, case, &fs::read_to_string(file).unwrap());
         fs::remove_file(file).unwrap();
     }
 
@@ -116,6 +111,17 @@ impl Site {
     pub(crate) fn record_from_inside(&self, check: &str, case: &str) {
         self.record(&self.lab.server, &[], check, case);
     }
+}
+
+/// Makes a recording a case of a check. That happens only on request, since every recording holds
+/// its own times.
+pub(crate) fn keep(check: &str, case: &str, recording: &str) {
+    if std::env::var_os("RECORD_FIXTURES").is_none() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(check);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{case}.json")), recording).unwrap();
 }
 
 /// gldoctor's report on the registry's checks.

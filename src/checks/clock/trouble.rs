@@ -44,7 +44,7 @@ impl<'a> Trouble<'a> {
             Self::Useless(_) => 5,
             Self::Untold(_) => 4,
             Self::Dead(Failure::Refused) => 3,
-            Self::Dead(Failure::Unreachable) => 1,
+            Self::Dead(Failure::NoRoute | Failure::Unreachable) => 1,
             Self::Dead(_) => 2,
             Self::Name(_) => 0,
         }
@@ -63,7 +63,7 @@ impl<'a> Trouble<'a> {
             Self::Dead(Failure::Silent(seconds)) => {
                 format!("nothing answers at {endpoint} (UDP) within {seconds} s")
             }
-            Self::Dead(Failure::Unreachable) => format!("no route leads to {endpoint}"),
+            Self::Dead(Failure::NoRoute) => format!("no route leads to {endpoint}"),
             Self::Dead(failure) => format!("{endpoint} cannot be asked: {failure}"),
             Self::Useless(NtpReply::NoTime { header, why }) => no_time(&name, header, why),
             Self::Useless(NtpReply::Strays { count, first }) => strays(&endpoint, *count, *first),

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::answers::{Answerer, VERSION_HEADER, is_versioned};
 use super::broken::{Spoken, broken, no_name};
 use super::examined::{Examined, PATH, Side};
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Reach, Stage, Way, reach};
+use crate::checks::shell::word;
 use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::environment::ProxyVariables;
 use crate::host::network::{Body, Failure, Handshake, HttpGet, HttpReply, TlsHandshake};
@@ -174,7 +175,7 @@ fn not_tried(examined: &Examined, bad: &[&Way]) -> Finding {
     )
     .remedy(
         format!("Make sure that the registry answers there, or take the address of {host} away."),
-        [format!("getent ahosts {}", quoted(host))],
+        [format!("getent ahosts {}", word(host))],
     )
 }
 
@@ -200,7 +201,7 @@ fn half_dead(examined: &Examined, good: &[&Way], bad: &[&Way]) -> Finding {
         examined.warning("addresses-differ", message)
     };
     let advice = format!("Take the bad addresses of {host} out of DNS and /etc/hosts");
-    let look = format!("getent ahosts {}", quoted(host));
+    let look = format!("getent ahosts {}", word(host));
     match examined.keeper {
         Keeper::Package => finding.remedy(
             format!(
@@ -221,7 +222,7 @@ fn imperfect(examined: &Examined, good: &[&Way]) -> Option<Finding> {
         let response = way.response()?;
         let finding = if !is_versioned(response) {
             let message = "the registry answers, but without its header \
-                           Docker-Distribution-Api-Version: old clients take it for another server";
+                           Docker-Distribution-Api-Version: old clients may take it for another server";
             examined.warning("version-header-lost", message)
         } else if matches!(response.body, Body::Unfinished | Body::TooLarge) {
             let message = "the registry answers, but its answer never ends or breaks off";

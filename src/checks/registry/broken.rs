@@ -2,8 +2,9 @@
 
 use super::answers::{Answerer, VERSION_HEADER};
 use super::examined::{Examined, PATH, Side};
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Stage, Way};
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::host::network::{Body, Failure, Resolved, Response};
 use crate::install::Endpoint;
@@ -29,7 +30,7 @@ pub(super) fn no_name(examined: &Examined, resolved: &Resolved) -> Finding {
         ),
         resolved if resolved.is_undecided() => examined.error(
             "resolver-silent",
-            format!("'{host}' stands in no file here, and no name server gives an answer"),
+            format!("'{host}' is not in /etc/hosts, and no name server gives an answer"),
         ),
         _ => examined.error("name-unresolved", format!("'{host}' does not resolve")),
     };
@@ -37,7 +38,7 @@ pub(super) fn no_name(examined: &Examined, resolved: &Resolved) -> Finding {
         Resolved::NotFound(words) => finding.seen("resolver", words),
         Resolved::Silent(_) | Resolved::Addresses(_) => finding,
     };
-    let look = format!("getent ahosts {}", quoted(host));
+    let look = format!("getent ahosts {}", word(host));
     let finding = if resolved.is_undecided() {
         finding.remedy(
             format!(
@@ -70,7 +71,7 @@ fn unconnected(examined: &Examined, way: &Way, failure: &Failure) -> Finding {
     let internal = examined.side == Side::Internal;
     match failure {
         Failure::Refused if internal => {
-            let message = format!("the registry is not running: nothing listens on port {port}");
+            let message = "the registry does not listen here: it is down, or has another address";
             examined.keeper.start(examined.error("refused", message))
         }
         Failure::Refused => nobody_listens(examined, port),
@@ -117,7 +118,7 @@ fn nobody_listens(examined: &Examined, port: u16) -> Finding {
             [&listening, "systemctl status docker-registry"],
         ),
         Keeper::Elsewhere => finding.remedy(
-            "On the registry's host: see whether nginx runs and listens on this port.",
+            examined.keeper.advice("see whether nginx runs and listens on this port"),
             ["sudo gitlab-ctl status nginx", &listening],
         ),
     }
@@ -126,28 +127,15 @@ fn nobody_listens(examined: &Examined, port: u16) -> Finding {
 fn let_through(examined: &Examined, finding: Finding) -> Finding {
     let (host, port) = (&examined.endpoint.host, examined.endpoint.port);
     finding.remedy(
-        format!("Let the firewalls between here and {host} pass TCP port {port}; see if it is up."),
-        [format!("ping -c 3 {}", quoted(host)), examined.curl()],
+        format!("See whether {host} is up; let the firewalls on the way pass TCP port {port}."),
+        [format!("ping -c 3 {}", word(host)), examined.curl()],
     )
 }
 
 fn no_tls(examined: &Examined, way: &Way, failure: &Failure, spoken: Option<Spoken>) -> Finding {
     let port = examined.endpoint.port;
-    match spoken {
-        Some(spoken @ (Spoken::PlainRegistry | Spoken::PlainHttp)) => {
-            let who = match spoken {
-                Spoken::PlainRegistry => "the registry",
-                _ => "the server",
-            };
-            let message = format!("{who} on port {port} speaks plain HTTP, but the URL says https");
-            return examined.keeper.configure(
-                examined.error("plain-http", message),
-                "Serve this port with TLS, or name the port that nginx serves with TLS",
-                "registry_external_url with that port",
-                "http.tls.certificate and http.tls.key",
-            );
-        }
-        Some(Spoken::Tls) | None => {}
+    if matches!(spoken, Some(Spoken::PlainRegistry | Spoken::PlainHttp)) {
+        return plain(examined, spoken == Some(Spoken::PlainRegistry));
     }
     let finding = match failure {
         failure if failure.is_no_tls() => examined
@@ -157,19 +145,37 @@ fn no_tls(examined: &Examined, way: &Way, failure: &Failure, spoken: Option<Spok
         _ => examined.error("tls-failed", format!("no TLS handshake on port {port}")),
     };
     finding.seen("handshake", failure).remedy(
-        format!(
-            "{}Find out what listens there, and why it does not talk.",
-            examined.keeper.place()
-        ),
+        examined.keeper.advice("find out what listens there, and why it does not talk"),
         [
             format!("sudo ss -ltnp 'sport = :{port}'"),
             format!(
                 "openssl s_client -connect {} -servername {} </dev/null",
-                quoted(&way.address.to_string()),
-                quoted(&examined.endpoint.host)
+                word(&way.address.to_string()),
+                word(&examined.endpoint.host)
             ),
         ],
     )
+}
+
+fn plain(examined: &Examined, is_registry: bool) -> Finding {
+    let who = if is_registry { "the registry" } else { "the server" };
+    let port = examined.endpoint.port;
+    let message = format!("{who} on port {port} speaks plain HTTP, but the URL says https");
+    let finding = examined.error("plain-http", message);
+    match examined.keeper {
+        Keeper::Systemd => finding.remedy(
+            "Put a proxy with TLS in front of the registry, or give it http.tls.certificate and \
+             http.tls.key, and restart it.",
+            ["sudoedit /etc/docker/registry/config.yml", "sudo systemctl restart docker-registry"],
+        ),
+        keeper => finding.remedy(
+            keeper.advice(
+                "let registry_external_url name the port that nginx serves with TLS (it is not \
+                 the registry's own), and reconfigure",
+            ),
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        ),
+    }
 }
 
 fn no_http(examined: &Examined, way: &Way, failure: &Failure, spoken: Option<Spoken>) -> Finding {
@@ -179,14 +185,14 @@ fn no_http(examined: &Examined, way: &Way, failure: &Failure, spoken: Option<Spo
     let code = if matches!(failure, Failure::Silent(_)) { "http-silent" } else { "no-http" };
     let message =
         format!("something listens on port {} but gives no HTTP answer", way.address.port());
-    let finding = examined.error(code, message).seen("answer", failure);
+    let finding = examined.error(code, message).seen("seen", failure);
     match (&examined.side, examined.keeper) {
         (Side::Internal, keeper @ (Keeper::Package | Keeper::Systemd)) => finding.remedy(
             "See whether it is the registry that listens there, and what its log says.",
             [format!("sudo ss -ltnp 'sport = :{}'", way.address.port()), keeper.log().to_owned()],
         ),
         _ => finding.remedy(
-            format!("{}Find out what listens there.", examined.keeper.place()),
+            examined.keeper.advice("find out what listens there"),
             [format!("sudo ss -ltnp 'sport = :{}'", way.address.port()), examined.curl()],
         ),
     }
@@ -242,10 +248,8 @@ fn unhealthy(examined: &Examined) -> Finding {
     );
     let keeper = examined.keeper;
     examined.because_of_registry(finding.remedy(
-        format!(
-            "{}Mend what the registry needs, usually its storage: its log and its debug server \
-             name it.",
-            keeper.place()
+        keeper.advice(
+            "mend what the registry needs, usually its storage: its debug server and its log name it",
         ),
         [keeper.log()],
     ))
@@ -264,7 +268,7 @@ fn refused_by_registry(examined: &Examined, status: u16, code: Option<&str>) -> 
         );
     }
     finding.remedy(
-        format!("{}Look for the reason in the registry's log.", examined.keeper.place()),
+        examined.keeper.advice("look for the reason in the registry's log"),
         [examined.keeper.log()],
     )
 }
@@ -321,11 +325,19 @@ fn other(examined: &Examined, response: &Response) -> Finding {
     let status = response.status;
     let message = format!("{what} comes back with status {status}, but not from a registry");
     let finding = examined.error("not-a-registry", message);
-    let port = examined.endpoint.port;
-    finding.remedy(
-        format!("{}See which server answers for this name and port.", examined.keeper.place()),
-        [format!("sudo ss -ltnp 'sport = :{port}'"), examined.curl()],
-    )
+    let advice = examined.keeper.advice("see which server answers for this name and port");
+    let listening = format!("sudo ss -ltnp 'sport = :{}'", examined.endpoint.port);
+    match examined.keeper {
+        Keeper::Package => finding.remedy(
+            advice,
+            [
+                listening,
+                "sudo grep -rnE 'listen |server_name ' /var/opt/gitlab/nginx/conf".to_owned(),
+                examined.curl(),
+            ],
+        ),
+        Keeper::Systemd | Keeper::Elsewhere => finding.remedy(advice, [listening, examined.curl()]),
+    }
 }
 
 /// By what the answerer was known.
@@ -342,6 +354,7 @@ fn signs(response: &Response) -> Vec<Evidence> {
         Body::Html { title: Some(title) } => Some(Evidence::new("page title", cut(title))),
         Body::Text(text) => text.lines().next().map(|line| Evidence::new("body", cut(line))),
         Body::TooLarge => Some(Evidence::new("body", "longer than any answer of a registry")),
+        Body::Binary => Some(Evidence::new("body", "not a text")),
         Body::Unfinished => Some(Evidence::new("body", "breaks off, or never ends")),
         _ => None,
     });

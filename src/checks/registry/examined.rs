@@ -1,7 +1,8 @@
 //! An address of the registry that is examined, and what its findings have in common.
 
-use super::keeper::{Keeper, quoted};
+use super::keeper::Keeper;
 use crate::checks::reach::{Stage, Way};
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::install::{Endpoint, Source, Sourced};
 
@@ -91,7 +92,7 @@ impl Examined {
 
     /// The request by hand, headers shown, whatever the certificate.
     pub(super) fn curl(&self) -> String {
-        format!("curl -ksi --max-time 10 {}", quoted(&self.endpoint.url(PATH)))
+        format!("curl -ksi --max-time 10 {}", word(&self.endpoint.url(PATH)))
     }
 
     /// The address itself is wrong: `right` says what it should be, `url` where that is known.
@@ -99,12 +100,12 @@ impl Examined {
         match (&self.source, &self.side, self.keeper) {
             (Source::Flag(flag), ..) => finding.remedy(
                 format!(
-                    "Give {flag} {right}; if clients are told the other, mend \
+                    "Ask for {right}; if this is the address that clients are told, mend \
                      registry_external_url in gitlab.rb on GitLab's host."
                 ),
                 [url.map_or_else(
                     || self.curl(),
-                    |url| format!("gldoctor run {flag} {}", quoted(url)),
+                    |url| format!("gldoctor run {flag} {}", word(url)),
                 )],
             ),
             (_, Side::External(_), Keeper::Package) => finding.remedy(
@@ -112,7 +113,7 @@ impl Examined {
                 ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
             ),
             (_, _, keeper) => finding.remedy(
-                format!("{}Let the registry's address be {right}.", keeper.place()),
+                keeper.advice(&format!("let the registry's address be {right}")),
                 [self.curl()],
             ),
         }

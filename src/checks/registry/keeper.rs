@@ -31,19 +31,16 @@ impl Keeper {
 
     /// How the registry is started, and where it says why it stops.
     pub(super) fn start(self, finding: Finding) -> Finding {
-        let advice = "tart the registry; if it does not stay up, its log says why.";
+        let advice = self.advice("start the registry; if it does not stay up, its log says why");
         match self {
-            Self::Package => finding.remedy(format!("S{advice}"), GITLAB_START),
-            Self::Systemd => finding.remedy(format!("S{advice}"), SYSTEMD_START),
-            Self::Elsewhere => {
-                finding.remedy(format!("On the registry's host, s{advice}"), GITLAB_START)
-            }
+            Self::Package | Self::Elsewhere => finding.remedy(advice, GITLAB_START),
+            Self::Systemd => finding.remedy(advice, SYSTEMD_START),
         }
     }
 
     /// How the registry is started anew, so that it takes in its configuration.
     pub(super) fn restart(self, finding: Finding) -> Finding {
-        let advice = "Restart the registry; if it does not stay up, its log says why.";
+        let advice = self.advice("restart the registry, so that it takes in its settings; if it does not stay up, its log says why");
         match self {
             Self::Package | Self::Elsewhere => finding.remedy(
                 advice,
@@ -59,24 +56,20 @@ impl Keeper {
         }
     }
 
-    /// How the registry is told what `yml` says, a line of its `config.yml`, or in `gitlab.rb` what
-    /// `rb` says.
+    /// Why a setting has to be written, and how: `rb` in `gitlab.rb`, or `yml` in the registry's own
+    /// `config.yml`. `why` is a clause.
     pub(super) fn configure(self, finding: Finding, why: &str, rb: &str, yml: &str) -> Finding {
         match self {
-            Self::Package => finding.remedy(
-                format!("{why}: write {rb} in /etc/gitlab/gitlab.rb and reconfigure."),
+            Self::Package | Self::Elsewhere => finding.remedy(
+                self.advice(&format!("{why}: write {rb} in /etc/gitlab/gitlab.rb and reconfigure")),
                 ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
             ),
             Self::Systemd => finding.remedy(
-                format!("{why}: write {yml} in its config.yml and restart it."),
+                self.advice(&format!("{why}: write {yml} in its config.yml and restart it")),
                 [
                     "sudoedit /etc/docker/registry/config.yml",
                     "sudo systemctl restart docker-registry",
                 ],
-            ),
-            Self::Elsewhere => finding.remedy(
-                format!("{why}: on its host, write {rb} in /etc/gitlab/gitlab.rb and reconfigure."),
-                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
             ),
         }
     }
@@ -89,11 +82,14 @@ impl Keeper {
         }
     }
 
-    /// `On the registry's host: `, where that is another one.
-    pub(super) fn place(self) -> &'static str {
-        match self {
-            Self::Package | Self::Systemd => "",
-            Self::Elsewhere => "On the registry's host: ",
+    /// What to do, as a sentence that names the registry's host where that is another one; `what`
+    /// is a clause.
+    pub(super) fn advice(self, what: &str) -> String {
+        match (self, what.split_at_checked(1)) {
+            (Self::Package | Self::Systemd, Some((first, rest))) => {
+                format!("{}{rest}.", first.to_ascii_uppercase())
+            }
+            _ => format!("On the registry's host, {what}."),
         }
     }
 }
@@ -109,20 +105,3 @@ const SYSTEMD_START: [&str; 3] = [
     "sudo systemctl start docker-registry",
     "sudo journalctl -u docker-registry -n 50",
 ];
-
-/// A word for a shell: as it stands if it is plain, else in single quotes.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[test]
-fn words_are_quoted_where_they_must_be() {
-    assert_eq!(quoted("https://host:5050/v2/"), "https://host:5050/v2/");
-    assert_eq!(quoted("http://$(rm):5000/v2/"), "'http://$(rm):5000/v2/'");
-    assert_eq!(quoted("http://[::1]:5000"), "'http://[::1]:5000'");
-}

@@ -5,6 +5,7 @@ use super::Group;
 mod answers;
 mod api;
 mod broken;
+mod debug_report;
 mod debug_server;
 mod examined;
 mod keeper;

@@ -8,6 +8,8 @@ mod judge;
 mod leak;
 mod nearby;
 mod reader;
+#[cfg(test)]
+mod sample;
 mod usage;
 
 use futures::future::{join, join_all};
@@ -159,5 +161,5 @@ async fn passphrase(host: &Host, usage: &Usage, key: Option<&File<PemFile>>) -> 
             Err(unknown) => return Passphrase::Unknown(unknown),
         }
     }
-    Passphrase::In(usage.password_setting().to_owned())
+    Passphrase::Told
 }

@@ -56,7 +56,8 @@ impl Question for FileFacts {
     const KIND: &'static str = "file-facts";
 
     fn label(&self) -> String {
-        format!("file {}", self.path)
+        // Not `file`: what it says has no part in the verdict.
+        format!("stat {}", self.path)
     }
 
     async fn look(&self, machine: &Machine) -> Result<Option<Facts>, Unknown> {

@@ -4,6 +4,7 @@
 //! than a diagnosis needs. The certificate is not verified here: `trust` judges it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,7 +240,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
 
 /// What on this system kept the request from being sent.
 fn obstacle_in(address: SocketAddr, error: &reqwest::Error) -> Option<Unknown> {
-    let mut errors = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let mut errors = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
     errors.find_map(|error| obstacle(address, error))
 }
 
@@ -249,10 +250,13 @@ fn failure(error: &reqwest::Error, deadline: Duration) -> Failure {
         return Failure::silent(deadline);
     }
     for cause in causes(error) {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
                 Some(tls) => return Failure::Foreign(format!("TLS broke off: {tls}")),
-                None if io.get_ref().is_none() => return Failure::from(io),
+                // Over TLS an end of the stream has words of its own.
+                None if io.get_ref().is_none() || io.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Failure::from(io);
+                }
                 None => {}
             }
         }

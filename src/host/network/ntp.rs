@@ -79,7 +79,7 @@ impl Question for NtpQuery {
         };
         let dialogue =
             Dialogue { socket, end: Instant::now() + deadline, open: Vec::new(), strays: None };
-        Ok(dialogue.hold().await.unwrap_or(NtpReply::Failed(Failure::Silent(deadline.as_secs()))))
+        Ok(dialogue.hold().await.unwrap_or(NtpReply::Failed(Failure::silent(deadline))))
     }
 }
 
@@ -93,7 +93,7 @@ async fn socket_to(address: SocketAddr) -> Result<Result<UdpSocket, Failure>, Un
         Ok(socket) => socket,
         // IPv6 is switched off here, so no route leads there.
         Err(error) if error.raw_os_error() == Some(NO_SUCH_FAMILY) => {
-            return Ok(Err(Failure::Unreachable));
+            return Ok(Err(Failure::NoRoute));
         }
         Err(error) => return Err(Unknown::Denied(format!("no socket for NTP: {error}"))),
     };

@@ -119,6 +119,21 @@ impl<'a> Reader<'a> {
         Some(element)
     }
 
+    /// The body of the next element, which has to be a well-formed object identifier: numbers in
+    /// base 128, none of them padded or cut short.
+    pub(crate) fn oid(&mut self) -> Option<&'a [u8]> {
+        let mut ahead = *self;
+        let body = ahead.expect(OBJECT_IDENTIFIER)?.body;
+        let whole = body.last().is_some_and(|last| last & 0x80 == 0);
+        let padded =
+            body.split(|byte| byte & 0x80 == 0).any(|number| number.first() == Some(&0x80));
+        if !whole || padded {
+            return None;
+        }
+        *self = ahead;
+        Some(body)
+    }
+
     /// The next element if it has this tag; `Some(None)` if another one or none follows.
     #[expect(clippy::option_option, reason = "absent and malformed are two different things")]
     pub(crate) fn optional(&mut self, tag: u8) -> Option<Option<Element<'a>>> {
@@ -153,6 +168,15 @@ pub(crate) fn small_integer(body: &[u8]) -> Option<u64> {
     }
     let digits = body.strip_prefix(&[0]).unwrap_or(body);
     (digits.len() <= 8).then(|| digits.iter().fold(0u64, |sum, &digit| sum << 8 | u64::from(digit)))
+}
+
+/// Whether every number of an object identifier has 31 bits at most, which is what Go can hold.
+pub(crate) fn small_numbers(oid: &[u8]) -> bool {
+    oid.split_inclusive(|byte| byte & 0x80 == 0).all(|number| match number.len() {
+        0..5 => true,
+        5 => number.first().is_some_and(|first| first & 0x7f < 0x08),
+        _ => false,
+    })
 }
 
 /// The body of a BOOLEAN; DER knows two values only.
@@ -221,6 +245,19 @@ mod tests {
             "1.2.840.113549.1.1.11"
         );
         assert_eq!(dotted(&[]), "");
+    }
+
+    #[test]
+    fn object_identifiers_are_whole() {
+        let oid = |body: &[u8]| {
+            let der = [&[6, u8::try_from(body.len()).unwrap()], body].concat();
+            Reader::new(&der, Lengths::Minimal).oid().map(<[u8]>::to_vec)
+        };
+        assert!(oid(&[0x55, 0x04, 0x03]).is_some() && oid(&[0x2a, 0x86, 0x48]).is_some());
+        assert!(oid(&[]).is_none() && oid(&[0x55, 0x86]).is_none());
+        assert!(oid(&[0x80, 0x01]).is_none() && oid(&[0x2a, 0x80, 0x01]).is_none());
+        assert!(small_numbers(&[0x2a, 0x87, 0xff, 0xff, 0xff, 0x7f]));
+        assert!(!small_numbers(&[0x2a, 0x88, 0x80, 0x80, 0x80, 0x00]));
     }
 
     #[test]

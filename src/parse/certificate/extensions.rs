@@ -165,7 +165,7 @@ pub(crate) fn purposes(value: &[u8], lengths: Lengths) -> Option<Vec<Vec<u8>>> {
     let mut reader = sequence(value, lengths)?;
     let mut purposes = Vec::new();
     while !reader.is_empty() {
-        purposes.push(reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec());
+        purposes.push(reader.oid()?.to_vec());
     }
     Some(purposes)
 }
@@ -232,7 +232,7 @@ pub(crate) fn policies(value: &[u8], lengths: Lengths) -> Option<Vec<Vec<u8>>> {
     let mut policies = Vec::new();
     while !reader.is_empty() {
         let policy = reader.expect(der::SEQUENCE)?;
-        policies.push(reader.inside(policy).expect(der::OBJECT_IDENTIFIER)?.body.to_vec());
+        policies.push(reader.inside(policy).oid()?.to_vec());
     }
     Some(policies)
 }
@@ -244,8 +244,8 @@ pub(crate) fn policy_mappings(value: &[u8], lengths: Lengths) -> Option<Vec<(Vec
     while !reader.is_empty() {
         let pair = reader.expect(der::SEQUENCE)?;
         let mut pair = reader.inside(pair);
-        let issuer = pair.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
-        let subject = pair.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
+        let issuer = pair.oid()?.to_vec();
+        let subject = pair.oid()?.to_vec();
         mappings.push((issuer, subject));
     }
     Some(mappings)
@@ -274,7 +274,7 @@ pub(crate) fn authority_info_access(value: &[u8], lengths: Lengths) -> Option<()
     while !reader.is_empty() {
         let access = reader.expect(der::SEQUENCE)?;
         let mut access = reader.inside(access);
-        access.expect(der::OBJECT_IDENTIFIER)?;
+        access.oid()?;
         access.optional(general::URI)?;
     }
     Some(())

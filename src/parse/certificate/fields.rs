@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::der::{self, Element, Lengths, Reader};
+use super::der::{self, Lengths, Reader};
 use super::name::Name;
 
 /// An algorithm and its parameters.
@@ -20,7 +20,7 @@ pub(crate) struct Algorithm {
 impl Algorithm {
     pub(crate) fn read(body: &[u8], lengths: Lengths) -> Option<Self> {
         let mut reader = Reader::new(body, lengths);
-        let oid = reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
+        let oid = reader.oid()?.to_vec();
         let parameters = if reader.is_empty() { Vec::new() } else { reader.any()?.raw.to_vec() };
         Some(Self { oid, parameters })
     }
@@ -38,6 +38,8 @@ pub(crate) struct Time {
 pub(crate) struct Extension {
     pub(crate) oid: Vec<u8>,
     pub(crate) critical: bool,
+    /// Whether `critical` is spelt as DER asks, or left out.
+    pub(crate) strict: bool,
     pub(crate) value: Vec<u8>,
 }
 
@@ -62,7 +64,11 @@ pub(crate) struct Fields {
     pub(crate) key_info: Vec<u8>,
     pub(crate) key_algorithm: Algorithm,
     pub(crate) key: Vec<u8>,
+    /// Whether the key's bits fill its bytes.
+    pub(crate) key_is_whole: bool,
     pub(crate) extensions: Vec<Extension>,
+    /// Whether there are extensions that cannot be read, in a version that should have none.
+    pub(crate) has_lost_extensions: bool,
     pub(crate) signature: Vec<u8>,
     /// Whether every length is in its shortest form down to the extensions.
     pub(crate) strict: bool,
@@ -81,22 +87,26 @@ impl Fields {
         let whole = outer.expect(der::SEQUENCE).ok_or("the certificate is cut short or none")?;
         let mut parts = outer.inside(whole);
         let signed = parts.expect(der::SEQUENCE).ok_or("the signed part is malformed")?;
+        // Go's order, so that its first complaint is the one that is found here too.
+        let mut tbs = parts.inside(signed);
+        let version = version(&mut tbs)?;
+        let serial = tbs.expect(der::INTEGER).ok_or("the serial number is malformed")?;
+        let inner_algorithm = algorithm(&mut tbs, lengths)?;
         let algorithm = algorithm(&mut parts, lengths)?;
+        let issuer = name(&mut tbs, lengths).ok_or("a name is malformed")?;
+        let (not_before, not_after) = validity(&mut tbs).ok_or("the dates are malformed")?;
+        let subject = name(&mut tbs, lengths).ok_or("a name is malformed")?;
+        let key_info = tbs.expect(der::SEQUENCE).ok_or("the public key is malformed")?;
+        let (key_algorithm, key, key_is_whole) =
+            key(tbs.inside(key_info), lengths).ok_or("the public key is malformed")?;
+        let extensions = extensions(&mut tbs);
+        if extensions.is_none() && version >= 3 {
+            return Err("the extensions are malformed");
+        }
         let signature = parts
             .expect(der::BIT_STRING)
             .and_then(|bits| der::bit_string(bits.body))
             .ok_or("the signature is malformed")?;
-        let mut tbs = parts.inside(signed);
-        let version = version(&mut tbs)?;
-        let serial = tbs.expect(der::INTEGER).ok_or("the serial number is malformed")?;
-        let inner_algorithm = self::algorithm(&mut tbs, lengths)?;
-        let issuer = name(&mut tbs, lengths).ok_or("the issuer is malformed")?;
-        let (not_before, not_after) = validity(&mut tbs).ok_or("the dates are malformed")?;
-        let subject = name(&mut tbs, lengths).ok_or("the subject is malformed")?;
-        let key_info = tbs.expect(der::SEQUENCE).ok_or("the public key is malformed")?;
-        let (key_algorithm, key) =
-            key(tbs.inside(key_info), lengths).ok_or("the public key is malformed")?;
-        let extensions = extensions(&mut tbs).ok_or("the extensions are malformed")?;
         let fields = Self {
             der: whole.raw.to_vec(),
             signed: signed.raw.to_vec(),
@@ -111,8 +121,11 @@ impl Fields {
             key_info: key_info.raw.to_vec(),
             key_algorithm,
             key,
-            extensions,
-            signature: signature.0.to_vec(),
+            key_is_whole,
+            has_lost_extensions: extensions.is_none(),
+            extensions: extensions.unwrap_or_default(),
+            // No algorithm makes signatures of broken bytes, and nobody accepts one.
+            signature: if signature.1 == 0 { signature.0.to_vec() } else { Vec::new() },
             strict: lengths == Lengths::Minimal,
         };
         Ok((fields, outer.rest()))
@@ -165,10 +178,10 @@ fn validity(reader: &mut Reader<'_>) -> Option<(Time, Time)> {
     Some((time()?, time()?))
 }
 
-fn key(mut reader: Reader<'_>, lengths: Lengths) -> Option<(Algorithm, Vec<u8>)> {
+fn key(mut reader: Reader<'_>, lengths: Lengths) -> Option<(Algorithm, Vec<u8>, bool)> {
     let algorithm = Algorithm::read(reader.expect(der::SEQUENCE)?.body, lengths)?;
-    let (bits, _) = der::bit_string(reader.expect(der::BIT_STRING)?.body)?;
-    Some((algorithm, bits.to_vec()))
+    let (bits, unused) = der::bit_string(reader.expect(der::BIT_STRING)?.body)?;
+    Some((algorithm, bits.to_vec(), unused == 0))
 }
 
 /// The extensions of any version: which versions may have some is up to the client.
@@ -189,15 +202,16 @@ fn extensions(reader: &mut Reader<'_>) -> Option<Vec<Extension>> {
 }
 
 fn extension(mut reader: Reader<'_>) -> Option<Extension> {
-    let oid = reader.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
-    let critical = reader.optional(der::BOOLEAN)?.is_some_and(truth);
+    let oid = reader.oid()?.to_vec();
+    let flag = match reader.optional(der::BOOLEAN)?.map(|flag| flag.body) {
+        Some(&[flag]) => Some(flag),
+        Some(_) => return None,
+        None => None,
+    };
     let value = reader.expect(der::OCTET_STRING)?.body.to_vec();
-    Some(Extension { oid, critical, value })
-}
-
-/// BER takes every non-zero byte for true; DER knows one only, and Go asks for that elsewhere.
-fn truth(element: Element<'_>) -> bool {
-    element.body.iter().any(|&byte| byte != 0)
+    // BER takes every byte but zero for true; DER and Go know one only.
+    let critical = flag.is_some_and(|flag| flag != 0);
+    Some(Extension { oid, critical, strict: matches!(flag, None | Some(0 | 0xff)), value })
 }
 
 /// A moment, and the offset from UTC that it is written with.

@@ -46,7 +46,7 @@ impl Name {
             while !members.is_empty() {
                 let pair = members.expect(der::SEQUENCE)?;
                 let mut pair = members.inside(pair);
-                let oid = pair.expect(der::OBJECT_IDENTIFIER)?.body.to_vec();
+                let oid = pair.oid()?.to_vec();
                 let value = pair.any()?;
                 attributes.push(Attribute { oid, tag: value.tag, value: value.body.to_vec() });
             }

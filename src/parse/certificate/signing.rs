@@ -149,7 +149,7 @@ fn pss(parameters: &[u8]) -> Option<Signing> {
             let mut wrapped = fields.inside(wrapped);
             let generator = wrapped.expect(der::SEQUENCE)?;
             let mut generator = wrapped.inside(generator);
-            generator.expect(der::OBJECT_IDENTIFIER)?;
+            generator.oid()?;
             self::digest(generator)?
         }
         None => Digest::Sha1,
@@ -166,5 +166,5 @@ fn pss(parameters: &[u8]) -> Option<Signing> {
 
 fn digest(mut reader: Reader<'_>) -> Option<Digest> {
     let algorithm = reader.expect(der::SEQUENCE)?;
-    Digest::named(reader.inside(algorithm).expect(der::OBJECT_IDENTIFIER)?.body)
+    Digest::named(reader.inside(algorithm).oid()?)
 }

@@ -44,7 +44,7 @@ fn check_one(cert: &Cert, constraints: &NameConstraints) -> Result<(), Constrain
         compare(&directory, constraints)?;
         for attribute in subject.all(EMAIL_ADDRESS) {
             if attribute.tag != der::IA5_STRING {
-                return Err(Constraint::Syntax(String::new()));
+                return Err(syntax());
             }
             let address = GeneralName { tag: general::EMAIL, value: attribute.value.clone() };
             compare(&address, constraints)?;
@@ -61,7 +61,7 @@ fn common_names(cert: &Cert, constraints: &NameConstraints) -> Result<(), Constr
     for name in cert.fields.subject.all(COMMON_NAME).filter_map(Attribute::text) {
         let name = name.trim_end_matches('\0');
         if name.contains('\0') {
-            return Err(Constraint::Syntax(String::new()));
+            return Err(syntax());
         }
         if like_a_host(name.as_bytes()) {
             let dns = GeneralName { tag: general::DNS, value: name.as_bytes().to_vec() };
@@ -99,13 +99,18 @@ fn compare(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Cons
             && (name.tag != general::OTHER
                 || other_kind(&name.value) == other_kind(&subtree.base.value))
     };
+    // Names are long and constraints are many, so this is done once.
+    let canonical = match name.tag {
+        general::DIRECTORY => canonical(&name.value).ok_or_else(syntax)?,
+        _ => Vec::new(),
+    };
     let (mut asked, mut permitted) = (false, false);
     for subtree in constraints.permitted.iter().filter(same) {
         if subtree.has_distance {
             return Err(Constraint::Distance);
         }
         asked = true;
-        permitted = permitted || within(name, &subtree.base)?;
+        permitted = permitted || within(name, &canonical, &subtree.base)?;
     }
     if asked && !permitted {
         return Err(Constraint::NotPermitted { kind: "name", name: shown(name) });
@@ -114,7 +119,7 @@ fn compare(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Cons
         if subtree.has_distance {
             return Err(Constraint::Distance);
         }
-        if within(name, &subtree.base)? {
+        if within(name, &canonical, &subtree.base)? {
             let by = shown(&subtree.base);
             return Err(Constraint::Excluded { kind: "name", name: shown(name), by });
         }
@@ -125,7 +130,7 @@ fn compare(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Cons
 /// The identifier at the start of an otherName.
 fn other_kind(value: &[u8]) -> Option<&[u8]> {
     let mut reader = der::Reader::new(value, der::Lengths::Padded);
-    reader.expect(der::OBJECT_IDENTIFIER).map(|oid| oid.body)
+    reader.oid()
 }
 
 fn shown(name: &GeneralName) -> String {
@@ -146,15 +151,19 @@ fn shown(name: &GeneralName) -> String {
     }
 }
 
-fn within(name: &GeneralName, base: &GeneralName) -> Result<bool, Constraint> {
+fn syntax() -> Constraint {
+    Constraint::Syntax(String::new())
+}
+
+fn canonical(name: &[u8]) -> Option<Vec<u8>> {
+    Name::read(name, der::Lengths::Padded).map(|name| name.canonical())
+}
+
+/// Whether a base holds a name of its kind; `whole` is the canonical form of a directory name.
+fn within(name: &GeneralName, whole: &[u8], base: &GeneralName) -> Result<bool, Constraint> {
     let (value, base) = (name.value.as_slice(), base.value.as_slice());
-    let syntax = || Constraint::Syntax(String::new());
     match name.tag {
-        general::DIRECTORY => {
-            let read = |raw| Name::read(raw, der::Lengths::Padded).map(|name| name.canonical());
-            let (name, base) = (read(value).ok_or_else(syntax)?, read(base).ok_or_else(syntax)?);
-            Ok(name.starts_with(&base))
-        }
+        general::DIRECTORY => Ok(whole.starts_with(&canonical(base).ok_or_else(syntax)?)),
         general::DNS => Ok(domain(value, base)),
         general::EMAIL => email(value, base).ok_or_else(syntax),
         general::URI => uri(value, base).ok_or_else(syntax),
@@ -237,7 +246,8 @@ mod tests {
         #[test]
         fn any_names_can_be_compared(name: Vec<u8>, base: Vec<u8>, tag: u8) {
             let _ = like_a_host(&name);
-            let _ = within(&GeneralName { tag, value: name }, &GeneralName { tag, value: base });
+            let (name, base) = (GeneralName { tag, value: name }, GeneralName { tag, value: base });
+            let _ = within(&name, &[], &base);
         }
     }
 }

@@ -85,21 +85,22 @@ fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
         finding = finding.seen("a pair under another name", format!("{certificate}, {key}"));
         name = name.or(certificate.file_stem());
     }
+    if let (Some(_), Some(own)) = (name, &nearby.own_name) {
+        finding = finding.seen("this host calls itself", own);
+    }
     let is_default = matches!(usage.certificate.source, Source::Default(_));
     let (Some(name), Some(host), true) = (name, usage.hosts.first(), is_default) else {
         return finding.remedy(
             "Put the certificate and its key here, from your own CA if there is one. A \
              self-signed pair, which every client must be told to trust, is made so:",
-            [ssl_folder(usage), vec![make]]
-                .concat()
-                .into_iter()
-                .chain(usage.restart(Half::Certificate).map(ToOwned::to_owned)),
+            with_restart(usage, Half::Certificate, ssl_folder(usage).into_iter().chain([make])),
         );
     };
     finding.remedy(
         format!(
-            "Find out which name is right, {name} or {host}. If it is {name}, write that into \
-             gitlab.rb; if it is {host}, put a pair for it here, from your own CA if there is one.",
+            "Find out which name is right, {name} or {host}. If it is {name}, write that into {}; \
+             if it is {host}, put a pair for it here, from your own CA if there is one.",
+            usage.url_settings()
         ),
         vec![
             format!("# if {name} is right:"),
@@ -113,9 +114,9 @@ fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
 }
 
 /// openssl makes no folders.
-fn ssl_folder(usage: &Usage) -> Vec<String> {
+fn ssl_folder(usage: &Usage) -> Option<String> {
     let folder = usage.path(Half::Certificate).parent();
-    folder.map(|folder| format!("sudo mkdir -p {}", word(folder.as_str()))).into_iter().collect()
+    folder.map(|folder| format!("sudo mkdir -p {}", word(folder.as_str())))
 }
 
 /// The Linux package writes both files again.

@@ -8,10 +8,12 @@ use crate::parse::pem::{QuirkKind, Shape};
 
 /// Adds the remedy for a fault.
 pub(super) fn cure(finding: Finding, kind: &Kind, usage: &Usage, half: Half) -> Finding {
+    if usage.is_written_by_package() {
+        return rewritten(finding, kind);
+    }
     let (advice, mut commands) = match kind {
         Kind::Shape(shape) => of_shape(shape, usage, half),
         Kind::Quirk(kind) => of_quirk(*kind, usage, half),
-        Kind::Swapped => swapped(usage, half),
         Kind::Encrypted => encrypted(usage),
         Kind::OpenSsh => {
             let file = usage.word(half);
@@ -20,8 +22,12 @@ pub(super) fn cure(finding: Finding, kind: &Kind, usage: &Usage, half: Half) -> 
             ("Convert the key to PEM.".to_owned(), vec![keep, convert])
         }
         Kind::Label { right } => relabel(right, usage, half),
-        Kind::Algorithm { .. } => of_algorithm(usage, half),
-        Kind::Holds(_) | Kind::PublicKey | Kind::Truncated | Kind::Damaged(_) => {
+        Kind::Algorithm { .. } => (
+            "Have a certificate made for an RSA key of 2048 bits or more, or make one yourself."
+                .to_owned(),
+            vec![new_pair(usage)],
+        ),
+        Kind::Swapped | Kind::Holds(_) | Kind::PublicKey | Kind::Truncated | Kind::Damaged(_) => {
             copy_again(usage, half)
         }
     };
@@ -29,23 +35,40 @@ pub(super) fn cure(finding: Finding, kind: &Kind, usage: &Usage, half: Half) -> 
     finding.remedy(advice, commands)
 }
 
-/// A self-signed pair at the paths in use, as the offline guide makes it, but with the name where
-/// clients look for it.
-pub(super) fn new_pair(usage: &Usage) -> String {
-    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
-    if usage.program() == Program::Tokens {
-        // Only the key counts: the registry looks at neither name nor date.
-        return format!(
-            "sudo openssl req -x509 -nodes -days 3650 -newkey rsa:4096 \
-             -subj /CN=gitlab-issuer -keyout {key} -out {certificate}"
+/// Whatever is done to a file that reconfigure writes, reconfigure undoes.
+fn rewritten(finding: Finding, kind: &Kind) -> Finding {
+    let write = ["sudo gitlab-ctl reconfigure", "sudo gitlab-ctl restart registry"];
+    if matches!(kind, Kind::Algorithm { .. }) {
+        return finding.remedy(
+            "Put an RSA key and its certificate into registry['internal_key'] and \
+             registry['internal_certificate'], from which reconfigure writes both files.",
+            ["sudoedit /etc/gitlab/gitlab.rb"].into_iter().chain(write),
         );
     }
+    finding.remedy("Let reconfigure write the file again, from gitlab-secrets.json.", write)
+}
+
+/// A self-signed pair at the paths in use, as the offline guide makes it, but with the name where
+/// clients look for it. One command on several lines.
+pub(super) fn new_pair(usage: &Usage) -> String {
+    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
+    let (days, bits, name) = match usage.program() {
+        // Only the key counts: the registry looks at neither name nor date.
+        Program::Tokens => (3650, 4096, "-subj /CN=gitlab-issuer".to_owned()),
+        Program::Nginx | Program::Registry => (365, 2048, named(usage)),
+    };
+    format!(
+        "sudo openssl req -x509 -nodes -days {days} -newkey rsa:{bits} \\\n  {name} \\\n  \
+         -keyout {key} \\\n  -out {certificate}"
+    )
+}
+
+fn named(usage: &Usage) -> String {
     let hosts = hosts(usage);
     let subject = hosts.first().map_or("HOST", String::as_str);
     let names: Vec<_> = hosts.iter().map(|host| alternative_name(host)).collect();
     format!(
-        "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} \
-         -keyout {key} -out {certificate}",
+        "-subj {} \\\n  -addext {}",
         word(&format!("/CN={subject}")),
         word(&format!("subjectAltName={}", names.join(",")))
     )
@@ -152,21 +175,18 @@ fn copy_again(usage: &Usage, half: Half) -> (String, Vec<String>) {
     }
 }
 
-fn swapped(usage: &Usage, half: Half) -> (String, Vec<String>) {
-    if usage.path(Half::Certificate) == usage.path(Half::Key) {
-        return copy_again(usage, half);
-    }
+/// Exchanges two files, each of which holds what the other should.
+pub(super) fn exchange(finding: Finding, usage: &Usage) -> Finding {
     let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
-    let advice = "Exchange the two files, unless only one of them is wrong: look at both first.";
-    let commands = vec![
-        format!("sudo grep -- -----BEGIN {certificate} {key}"),
+    let commands = [
         format!("sudo mv {certificate} {certificate}.swapped"),
         format!("sudo mv {key} {certificate}"),
         format!("sudo mv {certificate}.swapped {key}"),
         format!("sudo chmod 644 {certificate}"),
         format!("sudo chmod 600 {key}"),
     ];
-    (advice.to_owned(), commands)
+    let restart = usage.restart(Half::Certificate).map(ToOwned::to_owned);
+    finding.remedy("Exchange the two files.", commands.into_iter().chain(restart))
 }
 
 fn encrypted(usage: &Usage) -> (String, Vec<String>) {
@@ -178,7 +198,7 @@ fn encrypted(usage: &Usage) -> (String, Vec<String>) {
     let advice = format!(
         "Take the passphrase off the key, or write it into a file that root alone can read and \
          name that file in {}.",
-        usage.password_setting()
+        usage.password_settings()
     );
     (advice, take_off)
 }
@@ -196,15 +216,4 @@ fn relabel(right: &str, usage: &Usage, half: Half) -> (String, Vec<String>) {
         return ("Write the certificate as others do.".to_owned(), convert(&file, &command));
     }
     (format!("Label the block as '{right}'."), edit(&usage.word(half), &script))
-}
-
-fn of_algorithm(usage: &Usage, half: Half) -> (String, Vec<String>) {
-    let advice = match (usage.program(), half) {
-        (Program::Tokens, _) => {
-            "Make a pair with an RSA key anew. Where the Linux package writes these files, the \
-             pair comes from registry['internal_key'] and registry['internal_certificate']."
-        }
-        _ => "Have a certificate made for an RSA key of 2048 bits or more, or make one yourself.",
-    };
-    (advice.to_owned(), vec![new_pair(usage)])
 }

@@ -2,7 +2,7 @@
 
 use super::cure;
 use super::usage::{Half, Program, Usage};
-use crate::checks::{Finding, docs};
+use crate::checks::{Evidence, Finding, docs};
 use crate::parse::pem::{Block, Body, Broken, PemFile, QuirkKind, Shape};
 
 /// A fault and its place.
@@ -17,7 +17,7 @@ pub(super) struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The file is not PEM.
-    Shape(Shape),
+    Shape(Box<Shape>),
     /// The file of one half holds the other half.
     Swapped,
     /// PEM, but with neither half in it. Says what there is.
@@ -74,7 +74,7 @@ impl Fault {
             (Shape::Pem, _) if is_swapped => Kind::Swapped,
             (Shape::Pem, _) if half == Half::Key && public.is_some() => Kind::PublicKey,
             (Shape::Pem, Some(block)) => Kind::Holds(block.body.to_string()),
-            (shape, _) => Kind::Shape(shape.clone()),
+            (shape, _) => Kind::Shape(Box::new(shape.clone())),
         };
         Self { kind, line: None }
     }
@@ -82,17 +82,7 @@ impl Fault {
     /// A stable name.
     pub(super) fn code(&self) -> &'static str {
         match &self.kind {
-            Kind::Shape(Shape::Empty) => "empty",
-            Kind::Shape(Shape::Pkcs12) => "pkcs12",
-            Kind::Shape(Shape::Utf16) => "utf-16",
-            Kind::Shape(Shape::LiteralNewlines) => "literal-newlines",
-            Kind::Shape(
-                Shape::DerCertificate { .. }
-                | Shape::DerKey { .. }
-                | Shape::DerEncryptedKey
-                | Shape::DerOther { .. },
-            ) => "der",
-            Kind::Shape(_) => "not-pem",
+            Kind::Shape(shape) => code_of_shape(shape),
             Kind::Swapped => "swapped",
             Kind::Holds(_) | Kind::PublicKey => "wrong-contents",
             Kind::Encrypted => "encrypted",
@@ -107,19 +97,14 @@ impl Fault {
 
     /// The fault as a clause.
     pub(super) fn clause(&self, usage: &Usage, half: Half) -> String {
-        let noun = match half {
-            Half::Certificate => "certificate",
-            Half::Key => "private key",
-        };
+        let noun = noun(half);
         match &self.kind {
-            Kind::Shape(Shape::Empty) => "the file is empty".to_owned(),
+            Kind::Shape(shape) if **shape == Shape::Empty => "the file is empty".to_owned(),
             Kind::Shape(shape) => format!("the file is {shape} where PEM is wanted"),
             Kind::Swapped if half == Half::Key => {
                 "the file holds a certificate where the private key should be".to_owned()
             }
-            Kind::Swapped => {
-                "the file holds a private key where the certificate should be".to_owned()
-            }
+            Kind::Swapped => "the file holds a private key where the certificate should be".into(),
             Kind::Holds(what) => format!("the file holds {what} and no {noun}"),
             Kind::PublicKey => "the file holds a public key and no private key".to_owned(),
             Kind::Encrypted if usage.program() == Program::Nginx => {
@@ -169,10 +154,31 @@ impl Fault {
     }
 
     fn place(&self, finding: Finding, usage: &Usage, half: Half) -> Finding {
-        match self.line {
-            Some(line) => finding.seen("place", format!("{}:{line}", usage.path(half))),
-            None => finding,
-        }
+        let Some(line) = self.line else { return finding };
+        let place = Evidence::new("the block", noun(half));
+        finding.evidence(place.at(usage.path(half).as_str(), u32::try_from(line).ok()))
+    }
+}
+
+fn code_of_shape(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Empty => "empty",
+        Shape::Pkcs12 => "pkcs12",
+        Shape::Utf16 => "utf-16",
+        Shape::LiteralNewlines => "literal-newlines",
+        Shape::DerCertificate { .. }
+        | Shape::DerKey { .. }
+        | Shape::DerEncryptedKey
+        | Shape::DerOther { .. } => "der",
+        Shape::DerCutShort => "truncated",
+        _ => "not-pem",
+    }
+}
+
+fn noun(half: Half) -> &'static str {
+    match half {
+        Half::Certificate => "certificate",
+        Half::Key => "private key",
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is wrong with one pair, from all that was seen of it.
 
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, Kind, docs_of};
 use super::fit::{self, Fit};
 use super::nearby::Nearby;
 use super::usage::{Half, Usage};
-use super::{absent, leak};
+use super::{absent, cure, leak};
 use crate::checks::{Finding, Verdict, docs};
 use crate::host::Unknown;
 use crate::host::files::File;
@@ -28,15 +28,15 @@ pub(super) struct Scene<'a> {
 pub(super) enum Passphrase {
     /// Not at all.
     NotTold,
-    /// By this file.
-    In(String),
+    /// By files that are there.
+    Told,
     /// By this file, which is not there.
     Missing(String),
     /// Nobody can tell.
     Unknown(Unknown),
 }
 
-/// Whether a private key lies where it should not.
+/// Whether a private key lies in the file of the certificate.
 pub(super) fn has_stray_key(usage: &Usage, certificate: Option<&File<PemFile>>) -> bool {
     // One file for both is meant to hold the key.
     usage.path(Half::Certificate) != usage.path(Half::Key)
@@ -47,8 +47,9 @@ pub(super) fn has_stray_key(usage: &Usage, certificate: Option<&File<PemFile>>) 
 pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
     let usage = scene.usage;
     let mut verdict = Verdict::default();
-    if has_stray_key(usage, scene.certificate) {
-        verdict.add([leak::finding(usage, scene.is_open_to_all)]);
+    verdict.add(swapped(scene));
+    if !verdict.findings.is_empty() {
+        return verdict;
     }
     if let (Some(File::Missing), Some(File::Missing)) = (scene.certificate, scene.key) {
         verdict.add([absent::both(usage, &scene.nearby)]);
@@ -63,6 +64,9 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
         matches!(scene.file(half), Some(File::Missing))
             .then(|| absent::one(usage, half, public, &scene.nearby))
     };
+    if certificates.is_some() && has_stray_key(usage, scene.certificate) {
+        verdict.add([leak::finding(usage, scene.is_open_to_all, is_kept(scene))]);
+    }
     let public = keys.as_ref().and_then(|keys| keys.first.public.as_ref());
     verdict.add(missing(Half::Certificate, public));
     let first = certificates.as_ref().and_then(|it| it.found.first());
@@ -82,6 +86,36 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
         }
     }
     verdict
+}
+
+/// Both files hold what the other one should: one mistake, one finding.
+fn swapped(scene: &Scene<'_>) -> Option<Finding> {
+    let usage = scene.usage;
+    let reader = |half| usage.reader(half);
+    let certificate =
+        reader(Half::Certificate).certificates(scene.certificate?.read()?).err()?.kind;
+    let key = reader(Half::Key).key(scene.key?.read()?).err()?.kind;
+    if certificate != Kind::Swapped || key != Kind::Swapped {
+        return None;
+    }
+    let message = format!(
+        "the certificate and the private key lie in each other's file: {}",
+        usage.consequence(Half::Certificate)
+    );
+    let file = usage.path(Half::Certificate).as_str();
+    let finding = usage.describe(Finding::error("swapped", file, message));
+    let finding = if scene.is_open_to_all { leak::seen(finding) } else { finding };
+    Some(cure::exchange(finding, usage).docs(docs_of(usage)))
+}
+
+/// Whether the key in the file of the certificate lies in its own file, too.
+fn is_kept(scene: &Scene<'_>) -> bool {
+    let key = |file: Option<&File<PemFile>>| {
+        let key = file.and_then(File::read)?.private_keys().next()?;
+        key.public.clone()
+    };
+    let (Some(stray), Some(own)) = (key(scene.certificate), key(scene.key)) else { return false };
+    stray.is_same_key_as(&own)
 }
 
 impl<'a> Scene<'a> {
@@ -111,12 +145,15 @@ fn readable<'a, T>(
     };
     match (&fault.kind, &scene.passphrase) {
         // nginx can read it; whether it fits, nobody can tell without the passphrase.
-        (Kind::Encrypted, Passphrase::In(_)) => {}
+        (Kind::Encrypted, Passphrase::Told) => {}
         (Kind::Encrypted, Passphrase::Unknown(unknown)) => {
             verdict.untold("passphrase of the private key", unknown.clone());
         }
         (Kind::Encrypted, Passphrase::Missing(path)) => {
             verdict.add([fault.finding(usage, half).seen("missing file of passphrases", path)]);
+        }
+        (Kind::Swapped, _) if half == Half::Certificate && scene.is_open_to_all => {
+            verdict.add([leak::seen(fault.finding(usage, half))]);
         }
         _ => verdict.add([fault.finding(usage, half)]),
     }

@@ -8,7 +8,6 @@ use super::usage::{Half, Usage};
 use crate::checks::Finding;
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
-use crate::install::Sourced;
 
 /// Permission bits of everybody else.
 const READ: u32 = 0o004;
@@ -35,10 +34,15 @@ pub(super) async fn is_open_to_all(host: &Host, path: &Utf8Path) -> Result<bool,
     Ok(true)
 }
 
-/// What a private key in the file of the certificate means.
-pub(super) fn finding(usage: &Usage, is_open_to_all: bool) -> Finding {
+/// Adds that a key which lies in the wrong place can be read by everybody.
+pub(super) fn seen(finding: Finding) -> Finding {
+    finding.seen("readable by", "every account of this host, so the key has to be taken for stolen")
+}
+
+/// What a private key in the file of the certificate means. It may be the only copy of its key,
+/// unless that `is_kept` in its own file.
+pub(super) fn finding(usage: &Usage, is_open_to_all: bool, is_kept: bool) -> Finding {
     let file = usage.path(Half::Certificate).as_str();
-    let word = usage.word(Half::Certificate);
     let finding = if is_open_to_all {
         let message = "a private key lies in the file of the certificate, and every account of \
                        this host can read it";
@@ -48,15 +52,30 @@ pub(super) fn finding(usage: &Usage, is_open_to_all: bool) -> Finding {
                        of the file has the key";
         Finding::notice("key-in-certificate", file, message)
     };
-    let take_out = format!("sudo sed -i '/BEGIN .*PRIVATE KEY/,/END .*PRIVATE KEY/d' {word}");
     let advice = if is_open_to_all {
         "Take the key out of the file. Then replace it: it has to be taken for stolen."
     } else {
-        "Take the key out of the file; it has a file of its own."
+        "Take the key out of the file; it belongs into its own."
     };
-    let Sourced { source, .. } = &usage.certificate;
-    finding
-        .evidence(source.evidence("certificate", file))
-        .remedy(advice, [take_out])
-        .docs(docs_of(usage))
+    let finding = finding.evidence(usage.certificate.evidence("certificate"));
+    let commands = if usage.is_written_by_package() {
+        vec!["sudo gitlab-ctl reconfigure".to_owned()]
+    } else {
+        take_out(usage, is_kept)
+    };
+    finding.remedy(advice, commands).docs(docs_of(usage))
+}
+
+fn take_out(usage: &Usage, is_kept: bool) -> Vec<String> {
+    let word = usage.word(Half::Certificate);
+    let blocks = "/BEGIN .*PRIVATE KEY/,/END .*PRIVATE KEY/";
+    let remove = format!("sudo sed -i '{blocks}d' {word}");
+    if is_kept {
+        return vec![remove];
+    }
+    vec![
+        format!("sudo install -m 600 /dev/null {word}.key"),
+        format!("sudo sed -n '{blocks}p' {word} | sudo tee {word}.key > /dev/null"),
+        remove,
+    ]
 }

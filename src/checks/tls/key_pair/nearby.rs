@@ -9,6 +9,7 @@ use futures::future::join_all;
 use super::usage::{Half, Usage};
 use crate::host::Host;
 use crate::host::files::{Directory, File, Kind, ReadFile};
+use crate::host::system::System;
 use crate::parse::key::{self, PublicKey};
 use crate::parse::pem::PemFile;
 
@@ -17,7 +18,11 @@ const MOST: usize = 32;
 
 /// What lies near a pair.
 #[derive(Debug, Default)]
-pub(super) struct Nearby(Vec<Other>);
+pub(super) struct Nearby {
+    files: Vec<Other>,
+    /// What this host calls itself, which tells a wrong name from a right one.
+    pub(super) own_name: Option<String>,
+}
 
 /// A file that is not part of the pair.
 #[derive(Debug)]
@@ -48,7 +53,9 @@ pub(super) async fn nearby(host: &Host, usage: &Usage) -> Nearby {
             _ => None,
         }
     });
-    Nearby(join_all(read).await.into_iter().flatten().collect())
+    let files = join_all(read).await.into_iter().flatten().collect();
+    let own_name = host.ask(System).await.ok().map(|system| system.name);
+    Nearby { files, own_name }
 }
 
 /// `host.crt`, but also `host.key.old` and `host.pem-2025`.
@@ -60,24 +67,25 @@ fn is_of_interest(name: &str) -> bool {
 impl Nearby {
     #[cfg(test)]
     pub(super) fn of(files: Vec<(&str, PemFile)>) -> Self {
-        Self(files.into_iter().map(|(path, file)| Other::new(path.into(), &file)).collect())
+        let files = files.into_iter().map(|(path, file)| Other::new(path.into(), &file));
+        Self { files: files.collect(), own_name: None }
     }
 
     /// The file with the private key of this public one.
     pub(super) fn key_of(&self, public: &PublicKey) -> Option<&Utf8Path> {
         let fits = |other: &&Other| is_same(other.key.as_ref(), public);
-        self.0.iter().find(fits).map(|other| other.path.as_path())
+        self.files.iter().find(fits).map(|other| other.path.as_path())
     }
 
     /// The file with a certificate for this public key.
     pub(super) fn certificate_of(&self, public: &PublicKey) -> Option<&Utf8Path> {
         let fits = |other: &&Other| is_same(other.certificate.as_ref(), public);
-        self.0.iter().find(fits).map(|other| other.path.as_path())
+        self.files.iter().find(fits).map(|other| other.path.as_path())
     }
 
     /// Whole pairs: a certificate and the file with its key.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&Utf8Path, &Utf8Path)> {
-        self.0.iter().filter_map(|other| {
+        self.files.iter().filter_map(|other| {
             let public = other.certificate.as_ref()?;
             Some((other.path.as_path(), self.key_of(public)?))
         })

@@ -76,11 +76,10 @@ impl Reader {
     fn certificate(self, file: &PemFile, block: &Block) -> Result<Certificate, Fate> {
         self.armour(file, block)?;
         let damaged = || Fate::Refused(Fault::of_block(block));
-        let der = match (&block.body, self) {
-            (Body::Certificate { der }, Self::OpenSsl | Self::Ruby) => der,
-            (Body::Certificate { der }, _) if block.label == "CERTIFICATE" => der,
-            (Body::TrustedCertificate { der }, Self::OpenSsl | Self::Ruby) => der,
-            (Body::Certificate { .. } | Body::TrustedCertificate { .. }, _) => {
+        let der = match &block.body {
+            Body::Certificate { der } if !self.is_go() || block.label == "CERTIFICATE" => der,
+            Body::TrustedCertificate { der } if !self.is_go() => der,
+            Body::Certificate { .. } | Body::TrustedCertificate { .. } => {
                 return Err(Fate::Skipped(Fault::at(block, Kind::Label { right: "CERTIFICATE" })));
             }
             _ => return Err(damaged()),
@@ -150,7 +149,7 @@ impl Reader {
     /// Whether the program gets past the markers and lines of a block.
     fn armour(self, file: &PemFile, block: &Block) -> Result<(), Fate> {
         if file.shape == Shape::LiteralNewlines {
-            let fault = Fault { kind: Kind::Shape(file.shape.clone()), line: None };
+            let fault = Fault { kind: Kind::Shape(Box::new(file.shape.clone())), line: None };
             return Err(Fate::Refused(fault));
         }
         // Without line feeds the file is one line, whichever line the first one is.

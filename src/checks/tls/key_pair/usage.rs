@@ -134,19 +134,36 @@ impl Usage {
             && self.key.value == "/var/opt/gitlab/gitlab-rails/etc/gitlab-registry.key"
     }
 
-    /// The setting that names a file with passphrases for nginx.
-    pub(super) fn password_setting(&self) -> &'static str {
-        match self.users.first() {
-            Some(User::RegistryNginx) => "registry_nginx['ssl_password_file']",
+    /// The settings that name a file with passphrases. Each server of nginx needs its own, even
+    /// for one and the same key.
+    pub(super) fn password_settings(&self) -> String {
+        let setting = |user: &User| match user {
+            User::RegistryNginx => "registry_nginx['ssl_password_file']",
+            User::OtherNginx => "the ssl_password_file of that service's nginx",
             _ => "nginx['ssl_password_file']",
-        }
+        };
+        self.users.iter().map(setting).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The settings from whose host the names of the files follow.
+    pub(super) fn url_settings(&self) -> String {
+        let setting = |user: &User| match user {
+            User::GitlabNginx => "external_url",
+            User::RegistryNginx => "registry_external_url",
+            _ => "the URL of that service",
+        };
+        self.users.iter().map(setting).collect::<Vec<_>>().join(" and ")
     }
 
     /// Says which files are meant and who uses them.
     pub(super) fn describe(&self, finding: Finding) -> Finding {
         let users: Vec<_> = self.users.iter().map(ToString::to_string).collect();
+        let users = match self.program() {
+            Program::Tokens => "GitLab, which signs tokens, and the registry".to_owned(),
+            Program::Nginx | Program::Registry => users.join(" and "),
+        };
         finding
-            .seen("used by", users.join(" and "))
+            .seen("used by", users)
             .evidence(self.evidence(Half::Certificate))
             .evidence(self.evidence(Half::Key))
     }

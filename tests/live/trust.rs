@@ -76,12 +76,7 @@ impl Scene {
     }
 
     fn doctor(&self) -> Doctor {
-        self.doctor_on(&self.lab.client, &["--registry-url", REGISTRY_URL])
-    }
-
-    fn doctor_on(&self, node: &Node, more: &[&str]) -> Doctor {
-        let run = ["run", "--only", "trust/docker,trust/docker-layout", "--format", "json"];
-        Doctor { report: node.gldoctor(&[&run[..], more].concat()).json() }
+        Doctor::on(&self.lab.client, &["--registry-url", REGISTRY_URL])
     }
 
     /// Pastes commands into a shell on the client, and those for GitLab's host into one there.
@@ -109,6 +104,11 @@ struct Doctor {
 }
 
 impl Doctor {
+    fn on(node: &Node, more: &[&str]) -> Self {
+        let run = ["run", "--only", "trust/docker,trust/docker-layout", "--format", "json"];
+        Self { report: node.gldoctor(&[&run[..], more].concat()).json() }
+    }
+
     fn findings(&self, check: &str) -> Vec<&Value> {
         let checks = self.report["checks"].as_array().unwrap();
         let check = checks.iter().find(|it| it["id"] == check).unwrap();
@@ -217,7 +217,7 @@ fn files_that_go_does_not_read_are_mended() {
     let Some(scene) = Scene::start(&[]) else { return };
     let root = scene.root.pem();
     let other = Authority::root("Other Root");
-    let indented: String = root.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = format!("    {}\n", root.trim_end().replace('\n', "\n    "));
     let glued = format!("{}{root}", other.pem().trim_end());
     let labelled = root.replace(" CERTIFICATE", " X509 CERTIFICATE");
     let file = format!("{REGISTRY_NAME}/ca.crt");
@@ -479,11 +479,11 @@ fn docker_verifies_nothing_on_loopback_and_gldoctor_says_so() {
     let _dockerd = server.start_dockerd(scene.lab.dir());
     let log_in = ["login", "-u", USER, "-p", PASSWORD, REGISTRY_NAME];
     assert!(server.run("docker", &log_in).succeeded(), "nobody trusts the certificate");
-    let doctor = scene.doctor_on(server, &[]);
+    let doctor = Doctor::on(server, &[]);
     assert_eq!(doctor.findings("trust/docker")[0]["severity"], "warning");
     assert_eq!(doctor.codes("trust/docker"), ["unknown-authority"]);
     server.write(&format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"), scene.root.pem());
-    assert_eq!(scene.doctor_on(server, &[]).codes("trust/docker"), ["not-verified"]);
+    assert_eq!(Doctor::on(server, &[]).codes("trust/docker"), ["not-verified"]);
 }
 
 #[test]
@@ -493,7 +493,7 @@ fn a_client_that_knows_no_gitlab_is_judged_by_its_folders() {
     let file = format!("{REGISTRY_NAME}/ca.crt");
     let dead = [("gone.internal:5050/ca.crt", root), ("my-host.internal:5000/ca.crt", root)];
     scene.give(&[(&file, root), dead[0], dead[1]]);
-    let look = || scene.doctor_on(&scene.lab.client, &[]);
+    let look = || Doctor::on(&scene.lab.client, &[]);
     assert!(look().accepts(), "stale folders are no fault");
     assert!(look().findings("trust/docker-layout").is_empty());
 

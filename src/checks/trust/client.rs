@@ -160,6 +160,11 @@ impl GoClient<'_> {
 
     /// Whether the client would accept if the server sent these certificates along.
     fn lasts_if_sent(&self, seen: &Seen<'_>, more: &[Der]) -> bool {
+        // A server's file would bring its own leaf along.
+        let is_authority = |der: &Der| Certificate::from_der(der).is_ok_and(|it| it.is_ca);
+        if !more.iter().all(is_authority) {
+            return false;
+        }
         let store = self.store();
         let chain = [&seen.shown.chain[..], more].concat();
         let verdict = judge(&store, &chain, &seen.endpoint.host, seen.now);

@@ -57,7 +57,7 @@ pub struct Cell {
 pub async fn matrix(host: &Host, endpoints: &[Endpoint]) -> Result<Matrix, Unknown> {
     let configured;
     let endpoints = if endpoints.is_empty() {
-        configured = install_endpoints(host).await?;
+        configured = configured_endpoints(host).await?;
         &configured
     } else {
         endpoints
@@ -93,18 +93,17 @@ pub async fn matrix(host: &Host, endpoints: &[Endpoint]) -> Result<Matrix, Unkno
 }
 
 /// The https endpoints that this host knows: GitLab, the registry, and those of its runners.
-async fn install_endpoints(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
+async fn configured_endpoints(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
     let mut endpoints = Vec::new();
     let gitlab = install::gitlab::external_url(host).await?.map(|url| url.value);
     let registry = install::registry::external(host).await?.map(|url| url.value);
     endpoints.extend(gitlab);
-    match registry {
-        Some(registry) => endpoints.push(registry),
-        None => {
-            let folders = install::docker::registry_folders(host).await?;
-            let endpoint = |name: &str| Endpoint::parse(&format!("https://{name}")).ok();
-            endpoints.extend(folders.iter().filter_map(|folder| endpoint(&folder.name)));
-        }
+    if let Some(registry) = registry {
+        endpoints.push(registry);
+    } else {
+        let folders = install::docker::registry_folders(host).await?;
+        let endpoint = |name: &str| Endpoint::parse(&format!("https://{name}")).ok();
+        endpoints.extend(folders.iter().filter_map(|folder| endpoint(&folder.name)));
     }
     if let Some(config) = install::runner::config(host).await? {
         let urls = config.toml.runners.iter().filter_map(|runner| runner.url.as_ref());

@@ -23,8 +23,14 @@ pub const CERTS_D: &str = "/etc/docker/certs.d";
 pub const PID_FILE: &str = "/var/run/docker.pid";
 
 /// Signs that a Docker daemon is, or was, on this host.
-const SIGNS: [&str; 5] =
-    ["/usr/bin/dockerd", "/usr/local/bin/dockerd", "/var/run/docker.sock", CERTS_D, DAEMON_JSON];
+const SIGNS: [&str; 6] = [
+    "/usr/bin/dockerd",
+    "/usr/sbin/dockerd",
+    "/usr/local/bin/dockerd",
+    "/var/run/docker.sock",
+    CERTS_D,
+    DAEMON_JSON,
+];
 
 /// A folder of `certs.d`.
 #[derive(Debug, Clone, PartialEq, Eq)]

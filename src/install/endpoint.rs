@@ -15,7 +15,7 @@ pub struct Endpoint {
     pub host: String,
     /// The port, written or not.
     pub port: u16,
-    /// The path below which everything lies, without a slash at its end: `` or `/gitlab`.
+    /// The path below which everything lies, without a slash at its end: nothing or `/gitlab`.
     pub path: String,
 }
 

@@ -43,6 +43,18 @@ pub enum Home {
 }
 
 impl Config {
+    /// A path that the runner knows, as a path of this host.
+    pub fn on_host(&self, path: Utf8PathBuf) -> Utf8PathBuf {
+        if self.path != CONFIG_OF_CONTAINER {
+            return path;
+        }
+        let inside = Utf8Path::new(CONFIG).parent().and_then(|it| path.strip_prefix(it).ok());
+        match (inside, self.path.parent()) {
+            (Some(inside), Some(outside)) => outside.join(inside),
+            _ => path,
+        }
+    }
+
     /// The folder of certificates beside it.
     pub fn certs(&self) -> Utf8PathBuf {
         self.path.parent().unwrap_or(Utf8Path::new("/")).join("certs")

@@ -43,3 +43,4 @@ mod registry_debug;
 mod replay;
 mod site;
 mod standin;
+mod trust;

@@ -28,6 +28,14 @@ impl Certificate {
         fs::read_to_string(&self.key).unwrap()
     }
 
+    /// The same without what is between it and the root.
+    pub(crate) fn first_only(&self, dir: &Path) -> Self {
+        let chain = self.pem();
+        let end = "-----END CERTIFICATE-----\n";
+        let leaf = chain.split_inclusive(end).next().unwrap();
+        Self::write(dir, leaf, &self.key_pem())
+    }
+
     fn write(dir: &Path, chain: &str, key: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("pki-").tempdir_in(dir).unwrap().keep();
         let this = Self { chain: dir.join("chain.crt"), key: dir.join("server.key") };

@@ -34,8 +34,8 @@ check! {
     ///
     /// Put the root certificate of your CA, or the server's certificate if it is self-signed, into
     /// `/etc/docker/certs.d/<host:port>/ca.crt`, with exactly the host and port of the image names.
-    /// Docker reads that folder at each request, but the system's own certificates only when it
-    /// starts. A certificate without subjectAltName has to be made anew.
+    /// Docker reads that folder at each request, but the system's own certificates only once after
+    /// it starts. A certificate without subjectAltName has to be made anew.
     "trust/docker": "the Docker daemon accepts the registry's certificate"
 }
 

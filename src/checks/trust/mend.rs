@@ -184,16 +184,11 @@ impl Refusal<'_> {
     fn sent(&self, number: usize) -> String {
         let pick = format!("awk '/BEGIN CERT/ {{ n++ }} n == {number}'");
         let source = self.seen.source.filter(|source| source.chain == self.seen.shown.chain);
-        match source {
-            Some(source) => {
-                let print = print_file(&source.pair.certificate.value);
-                format!("{print} | {pick} | openssl x509")
-            }
-            None => {
-                let connect = connect(self.seen.endpoint);
-                format!("{connect} -showcerts </dev/null 2>/dev/null | {pick} | openssl x509")
-            }
-        }
+        let print = match source {
+            Some(source) => print_file(&source.pair.certificate.value),
+            None => format!("{} -showcerts </dev/null 2>/dev/null", connect(self.seen.endpoint)),
+        };
+        format!("{print} | {pick} | openssl x509")
     }
 
     /// The file that holds just the certificate that is shown.
@@ -224,13 +219,10 @@ impl Refusal<'_> {
         let names = self.alternative_names(leaf);
         let here = self.seen.source;
         let host = &self.seen.endpoint.host;
-        let (certificate, key) = match here {
-            Some(source) => (source.pair.certificate.value.clone(), source.pair.key.value.clone()),
-            None => {
-                let base = Utf8Path::new("/etc/gitlab/ssl");
-                (base.join(format!("{host}.crt")), base.join(format!("{host}.key")))
-            }
-        };
+        let default = |ending| Utf8PathBuf::from(format!("/etc/gitlab/ssl/{host}.{ending}"));
+        let certificate = here.map(|it| it.pair.certificate.value.clone());
+        let certificate = certificate.unwrap_or_else(|| default("crt"));
+        let key = here.map_or_else(|| default("key"), |it| it.pair.key.value.clone());
         let make = format!(
             "sudo openssl req -x509 -nodes -days 365 -newkey rsa:2048 -subj {} -addext {} -keyout \
              {} -out {}",
@@ -240,13 +232,12 @@ impl Refusal<'_> {
             word(certificate.as_str())
         );
         let mut commands = vec![make, "sudo gitlab-ctl hup nginx".to_owned()];
-        let source = match here {
-            Some(_) => print_file(&certificate),
-            None => {
-                commands.insert(0, "# on GitLab's own host:".to_owned());
-                commands.push("# then on this one:".to_owned());
-                fetch(self.seen.endpoint)
-            }
+        let source = if here.is_some() {
+            print_file(&certificate)
+        } else {
+            commands.insert(0, "# on GitLab's own host:".to_owned());
+            commands.push("# then on this one:".to_owned());
+            fetch(self.seen.endpoint)
         };
         commands.extend(self.put(&source, here.map(|_| certificate.as_path())));
         let renew = format!(

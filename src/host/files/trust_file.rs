@@ -4,7 +4,7 @@
 //! may be a private key among them. So the answer is what each library takes from the file, and
 //! what somebody with more patience than either would find in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub struct Reading {
     pub notes: Vec<(String, String)>,
 }
 
+/// The certificates that are known already, and their numbers.
+type Numbers = BTreeMap<Der, usize>;
+
 impl Format for TrustFile {
     const KIND: &'static str = "trust-file";
 
@@ -58,8 +61,9 @@ impl TrustFile {
     /// Reads a file as each library does.
     pub fn of(content: &[u8]) -> Self {
         let mut file = Self::default();
-        file.go = file.reading(Client::Go, content);
-        file.openssl = file.reading(Client::OpenSsl, content);
+        let mut numbers = Numbers::new();
+        file.go = file.reading(Client::Go, content, &mut numbers);
+        file.openssl = file.reading(Client::OpenSsl, content, &mut numbers);
         file.look_closer(content);
         file
     }
@@ -102,25 +106,15 @@ impl TrustFile {
         taken.filter_map(|&number| self.certificates.get(number).cloned()).collect()
     }
 
-    fn reading(&mut self, client: Client, content: &[u8]) -> Reading {
+    fn reading(&mut self, client: Client, content: &[u8], numbers: &mut Numbers) -> Reading {
         let read = store::read(client, content);
         let mut taken = Vec::with_capacity(read.certificates.len());
-        // Both libraries read the same certificates in the same order but for a few, so the next
-        // one is nearly always at the next place.
-        let mut expected = 0;
         for der in read.certificates {
-            let at = match self.certificates.get(expected) {
-                Some(next) if *next == der => expected,
-                _ => match self.certificates.iter().position(|known| *known == der) {
-                    Some(known) => known,
-                    None => {
-                        self.certificates.push(der);
-                        self.certificates.len() - 1
-                    }
-                },
-            };
-            taken.push(at);
-            expected = at + 1;
+            let number = *numbers.entry(der).or_insert_with_key(|der| {
+                self.certificates.push(der.clone());
+                self.certificates.len() - 1
+            });
+            taken.push(number);
         }
         let notes = read.notes.into_iter().map(|note| (note.code.to_owned(), note.text)).collect();
         Reading { taken, refusal: read.refusal, notes }

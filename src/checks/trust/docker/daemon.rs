@@ -162,7 +162,7 @@ impl<'a> Daemon<'a> {
         ))
     }
 
-    /// Docker reads the system's certificates when it starts, and never again.
+    /// Docker reads the system's certificates when it first needs them, and never again.
     async fn restart(
         &self,
         host: &Host,
@@ -203,8 +203,8 @@ fn restart(
     Finding::warning(
         "restart-needed",
         registry.to_string(),
-        "Docker accepts its certificate only after a restart: it reads the system's store when it \
-         starts, and the CA was added later",
+        "Docker may refuse its certificate until it is restarted: it reads the system's store only \
+         once, and the CA was added after it started",
     )
     .evidence(Evidence::new("added", added).at(path, None))
     .evidence(Evidence::new("Docker started", started).at(PID_FILE, None))
@@ -276,7 +276,7 @@ async fn folder_content(
         path: folder.join(name),
         what: "is half of a client's certificate and key",
     });
-    for name in names.iter().filter(|name| name.ends_with(".crt")) {
+    for name in names.iter().filter(|name| name.strip_suffix(".crt").is_some()) {
         let path = folder.join(name);
         let (verb, words, what) = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
             File::Read(file) => {

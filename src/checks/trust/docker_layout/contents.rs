@@ -10,7 +10,7 @@ const IGNORED: [&str; 6] = [".pem", ".cer", ".der", ".crt.txt", ".p7b", ".crt"];
 /// What a folder lacks so that Docker fails, in Docker's words, and the file that lacks it.
 pub(crate) fn incomplete_pair(names: &[&str]) -> Option<(String, String)> {
     let (name, partner) = unpaired(names)?;
-    let words = if name.ends_with(".cert") {
+    let words = if name.strip_suffix(".cert").is_some() {
         format!(
             "missing key {partner} for client certificate {name}. CA certificates must use the \
              extension .crt"
@@ -40,8 +40,8 @@ pub(super) fn judge_contents(place: &Place, folder: &str, names: &[&str]) -> Vec
     if !place.containerd {
         findings.extend(unpaired(names).map(|pair| incomplete(place, folder, &pair, names)));
     }
-    let read = |name: &&str| name.ends_with(".crt") || *name == "hosts.toml";
-    if !names.iter().any(|name| read(&name)) {
+    let read = |name: &&str| name.strip_suffix(".crt").is_some() || *name == "hosts.toml";
+    if !names.iter().any(read) {
         findings.extend(unread(place, folder, names));
     }
     let explains = |finding: Finding| finding.explains(Cause::File(folder.to_owned()));

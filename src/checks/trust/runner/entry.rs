@@ -50,7 +50,7 @@ fn entry<'a>(config: &'a Config, runner: &'a Runner, next: Option<u32>) -> Optio
     let endpoint = Endpoint::parse(&url.value).ok().filter(|endpoint| endpoint.https)?.server();
     let named = runner.tls_ca_file.as_ref().filter(|it| !it.value.is_empty());
     let file = match named {
-        Some(named) => Utf8Path::new(WORKING_FOLDER).join(&named.value),
+        Some(named) => config.on_host(Utf8Path::new(WORKING_FOLDER).join(&named.value)),
         None => config.certs().join(format!("{}.crt", host_of(&url.value))),
     };
     let belongs = |key: &&UnknownKey| {
@@ -146,6 +146,15 @@ mod tests {
         assert_eq!(file("/a/b.crt"), ["/a/b.crt"]);
         assert_eq!(file("b.crt"), ["/home/gitlab-runner/b.crt"]);
         assert_eq!(file(""), ["/etc/gitlab-runner/certs/g.crt"]);
+    }
+
+    #[test]
+    fn paths_of_a_container_are_found_on_the_host() {
+        let text = "[[runners]]\nurl = \"https://g\"\n\
+                    tls-ca-file = \"/etc/gitlab-runner/certs/ca.crt\"\n";
+        let path = "/srv/gitlab-runner/config/config.toml".into();
+        let config = Config { path, ..config(text) };
+        assert_eq!(entries(&config)[0].file, "/srv/gitlab-runner/config/certs/ca.crt");
     }
 
     #[test]

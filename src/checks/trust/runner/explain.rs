@@ -23,8 +23,13 @@ impl Machine<'_> {
         }
         if let Some((name, line)) = entry.named {
             let place = Evidence::new("tls-ca-file", name).at(self.config.path.as_str(), line);
+            let relative = if name.starts_with('/') {
+                ""
+            } else {
+                " (it is relative to the runner's working folder)"
+            };
             let message = format!(
-                "{}; tls-ca-file names {}, which is not there",
+                "{}; tls-ca-file names {}, which is not there{relative}",
                 finding.message, entry.file
             );
             return Ok(Finding { code: "ca-file-missing", message, ..finding.evidence(place) });

@@ -5,9 +5,9 @@
 //! skipped, loudly. `GLDOCTOR_DIFFERENTIAL` is the number of mixtures, instead of a few.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     reason = "it is a test"
 )]
 

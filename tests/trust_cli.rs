@@ -161,3 +161,39 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn without_a_chain_the_configured_endpoints_are_judged() {
+    let files = Files::new();
+    let put = |path: &str, from: &str| {
+        let to = files.path("root").join(path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(files.path(from), to).unwrap();
+    };
+    files.write("gitlab.rb", format!("external_url 'https://{HOST}'\n").as_bytes());
+    put("etc/gitlab/gitlab.rb", "gitlab.rb");
+    put(&format!("etc/gitlab/ssl/{HOST}.crt"), "leaf.crt");
+    put(&format!("etc/docker/certs.d/{HOST}/ca.crt"), "root.crt");
+    put("opt/gitlab/embedded/ssl/certs/cacert.pem", "guide.crt");
+    let output = files.trust(&["--root", "root", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = &answer["rows"][0];
+    assert_eq!(row["endpoint"], format!("https://{HOST}"));
+    let accepted = |cell: &Value| (cell["client"].clone(), cell["accepted"].clone());
+    let cells: Vec<_> = row["clients"].as_array().unwrap().iter().map(accepted).collect();
+    let expected = [("Docker", true), ("git/curl", false), ("Rails", false)];
+    assert_eq!(cells, expected.map(|(client, accepts)| (client.into(), accepts.into())));
+    let table = files.trust(&["--root", "root"]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("Docker: accepts: the path ends in the root"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+}
+
+#[test]
+fn nothing_to_judge_is_no_success() {
+    let files = Files::new();
+    std::fs::create_dir(files.path("root")).unwrap();
+    assert_eq!(files.trust(&["--root", "root"]).status.code(), Some(3));
+    assert_eq!(files.trust(&["http://host"]).status.code(), Some(2));
+}

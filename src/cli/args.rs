@@ -78,18 +78,23 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct TrustArgs {
+    /// Which servers are judged; without any, those that are configured here
+    #[arg(value_name = "HOST[:PORT]", conflicts_with_all = ["chain", "store", "name"])]
+    pub(super) endpoints: Vec<String>,
     /// The certificates as they are served, the server's own first (PEM, or one in DER)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Files alone")]
     pub(super) chain: Option<Utf8PathBuf>,
     /// A file of the client's trust store; several are one store
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Files alone")]
     pub(super) store: Vec<Utf8PathBuf>,
     /// The host as users type it: a name or an address
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", help_heading = "Files alone")]
     pub(super) name: Option<String>,
-    /// Judge as if it were this time (RFC 3339)
-    #[arg(long, value_name = "TIME", env = "GLDOCTOR_AT")]
-    pub(super) at: Option<Timestamp>,
+    /// How to show the table; files alone are always judged in JSON
+    #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
+    pub(super) format: ShowFormat,
+    #[command(flatten)]
+    pub(super) look: LookArgs,
 }
 
 #[derive(Debug, Args)]

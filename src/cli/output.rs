@@ -116,7 +116,7 @@ fn color(wanted: Color) -> bool {
 }
 
 /// The terminal's width; 80 in a pipe.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout());
     let columns = size.map_or(80, |size| usize::from(size.ws_col));
     columns.clamp(*WIDTHS.start(), *WIDTHS.end())

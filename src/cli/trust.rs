@@ -7,8 +7,13 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::TrustArgs;
-use super::output::print;
+use super::args::{ShowFormat, TrustArgs};
+use super::output::{print, width};
+use super::runner::{block_on, machine};
+use crate::checks::trust::matrix;
+use crate::host::Host;
+use crate::install::Endpoint;
+use crate::report::matrix_text;
 use crate::trust::{Client, Der, Store, judge, store};
 
 /// The largest file that is read: as large as the largest store that a check reads.
@@ -16,6 +21,9 @@ const LIMIT: u64 = 64 << 20;
 
 /// The exit code where a client refuses.
 const REFUSED: u8 = 1;
+
+/// The exit code where nobody refuses, but something could not be told.
+const UNTOLD: u8 = 3;
 
 /// What each client says of a chain; the shape that scripts rely on.
 #[derive(Serialize)]
@@ -36,9 +44,39 @@ struct ClientVerdict {
 }
 
 pub(super) fn trust(args: &TrustArgs) -> anyhow::Result<u8> {
-    let Some(chain) = &args.chain else {
-        bail!("--chain FILE is missing");
+    match &args.chain {
+        Some(chain) => files_alone(args, chain),
+        None if args.name.is_some() || !args.store.is_empty() => bail!("--chain FILE is missing"),
+        None => on_this_host(args),
+    }
+}
+
+/// The table of endpoints and clients.
+fn on_this_host(args: &TrustArgs) -> anyhow::Result<u8> {
+    let endpoint = |text: &String| {
+        let url = if text.contains("://") { text.clone() } else { format!("https://{text}") };
+        match Endpoint::parse(&url) {
+            Ok(endpoint) if endpoint.https => Ok(endpoint.server()),
+            Ok(_) => bail!("'{text}': without https there is no certificate"),
+            Err(why) => bail!("'{text}': {why}"),
+        }
     };
+    let endpoints: Vec<_> = args.endpoints.iter().map(endpoint).collect::<anyhow::Result<_>>()?;
+    let host = Host::live(machine(&args.look)?);
+    let matrix = block_on(matrix(&host, &endpoints))?.map_err(anyhow::Error::msg)?;
+    print(&match args.format {
+        ShowFormat::Human => matrix_text(&matrix, width()),
+        ShowFormat::Json => serde_json::to_string_pretty(&matrix)? + "\n",
+    })?;
+    Ok(match (matrix.has_refusal(), matrix.is_incomplete()) {
+        (true, _) => REFUSED,
+        (false, true) => UNTOLD,
+        (false, false) => 0,
+    })
+}
+
+/// What every client would say, judged by files and nothing else.
+fn files_alone(args: &TrustArgs, chain: &Utf8Path) -> anyhow::Result<u8> {
     let name = args.name.as_deref().context("--name HOST is missing")?;
     let host = name.trim_matches(['[', ']']);
     ensure!(!host.is_empty(), "--name is empty");
@@ -49,7 +87,7 @@ pub(super) fn trust(args: &TrustArgs) -> anyhow::Result<u8> {
         .iter()
         .map(|path| read(path).map(|content| (path, content)))
         .collect::<anyhow::Result<_>>()?;
-    let at = args.at.unwrap_or_else(now);
+    let at = args.look.at.unwrap_or_else(now);
     let verdict = |client: Client| {
         let mut store = Store::new(client);
         for (path, content) in &stores {

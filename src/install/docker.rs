@@ -109,7 +109,7 @@ fn authority_of(url: &str) -> Option<&str> {
 }
 
 /// Whether and why the daemon trusts a registry blindly (`isSecureIndex` in Docker's sources: an
-/// entry that is the registry's name, or a network with one of its addresses; 127.0.0.0/8 and
+/// entry that is the registry's name, or a network with one of its addresses; `127.0.0.0/8` and
 /// `::1` are always among them).
 pub async fn unverified(host: &Host, registry: &Endpoint) -> Result<Option<Unverified>, Unknown> {
     let addresses: Vec<IpAddr> = match host.ask(Resolve { host: registry.host.clone() }).await {

@@ -3,6 +3,7 @@
 
 mod human;
 mod json;
+mod matrix;
 mod short;
 mod text;
 
@@ -15,6 +16,7 @@ use crate::checks::{self, Evidence, Outcome, Remedy, Severity, Stop, Verdict};
 use crate::host::Unknown;
 
 pub use human::{Style, Symbols};
+pub use matrix::matrix_text;
 pub(crate) use text::{plain, plain_lines};
 
 /// What a run found: version 1 of the format that scripts rely on. `schema/report.v1.json` is

@@ -508,3 +508,26 @@ fn a_client_that_knows_no_gitlab_is_judged_by_its_folders() {
     scene.give(&[(&file, Authority::root("Other").pem().as_bytes())]);
     assert!(!agree("another root", &look(), &scene.skopeo()));
 }
+
+#[test]
+fn the_table_of_clients_agrees_with_them() {
+    let Some(scene) = Scene::start(&["curl"]) else { return };
+    let guide = pki::by_the_guide(scene.lab.dir(), HOST);
+    scene.show(&guide);
+    scene.give(&[(&format!("{REGISTRY_NAME}/ca.crt"), guide.pem().as_bytes())]);
+    scene.lab.client.write("/etc/ssl/certs/ca-certificates.crt", guide.pem());
+    let table = scene.lab.gldoctor(&["trust", REGISTRY_NAME, "--format", "json"]);
+    assert_eq!(table.code, Some(1), "{table}");
+    let table = table.json();
+    let cell = |client: &str| {
+        let mut cells = table["rows"][0]["clients"].as_array().unwrap().iter();
+        cells.find(|cell| cell["client"] == client).unwrap().clone()
+    };
+    let curl = scene.lab.client.run("curl", &["-sSo", "/dev/null", &format!("{REGISTRY_URL}/v2/")]);
+    assert_eq!(cell("git/curl")["accepted"], curl.succeeded(), "{curl}");
+    let skopeo = scene.skopeo();
+    assert_eq!(cell("podman")["accepted"], skopeo.succeeded(), "{skopeo}");
+    let error = cell("podman")["error"].as_str().unwrap().to_owned();
+    assert_eq!(core(&error), core(skopeo.x509_error().unwrap()));
+    assert_eq!(cell("Docker")["accepted"], false);
+}

@@ -5,10 +5,13 @@ use super::Group;
 mod client;
 mod docker;
 mod docker_layout;
+mod matrix;
 mod mend;
 mod runner;
 mod shown;
 mod tell;
+
+pub use matrix::{Cell, Matrix, Row, matrix};
 
 /// Checks of the trust that clients on this host have.
 pub(super) static GROUP: Group = Group {

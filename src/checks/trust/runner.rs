@@ -5,6 +5,7 @@ mod explain;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub(super) use self::entry::file_for;
 use self::entry::{Entry, entries};
 use super::client::{GoClient, Target, is_about_authority};
 use super::shown::shown;

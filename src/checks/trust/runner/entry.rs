@@ -66,6 +66,13 @@ fn entry<'a>(config: &'a Config, runner: &'a Runner, next: Option<u32>) -> Optio
     })
 }
 
+/// The file that the runner is given for a server: by the entry that names it, or else by its name.
+pub(crate) fn file_for(config: &Config, endpoint: &Endpoint) -> Utf8PathBuf {
+    let entry = entries(config).into_iter().find(|entry| entry.endpoint.is_server(endpoint));
+    let by_name = || config.certs().join(format!("{}.crt", endpoint.host));
+    entry.map_or_else(by_name, |entry| entry.file)
+}
+
 /// The host as the runner makes a file name of it: as it was written, up to the first colon, which
 /// leaves only `[fd00` of an IPv6 address (`network/client.go`).
 fn host_of(url: &str) -> &str {

@@ -6,10 +6,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::checks::{self, Run, Selection, Severity};
-use crate::host::system::Now;
+use crate::host::system::{Now, System};
 use crate::host::{Host, Unknown};
 use crate::install;
-use crate::report::{Preamble, Report};
+use crate::report::{HostInfo, Preamble, Report, Source};
 
 /// How a host is examined.
 pub struct Examination {
@@ -50,8 +50,8 @@ impl Examination {
         // Nothing new is asked once the time is over.
         let host_info = tokio::select! {
             biased;
-            info = install::host_info(host) => info,
-            _ = cut_short => install::host_info(&host.as_far_as_known()).await,
+            info = host_info(host) => info,
+            _ = cut_short => host_info(&host.as_far_as_known()).await,
         };
         let preamble = Preamble {
             host: host_info,
@@ -60,5 +60,21 @@ impl Examination {
             fail_on: self.fail_on,
         };
         Ok(Report::new(preamble, &outcomes))
+    }
+}
+
+/// What a report says of the host.
+async fn host_info(host: &Host) -> HostInfo {
+    let system = host.ask(System).await.ok();
+    let running = system.as_ref().is_some_and(|system| system.running);
+    HostInfo {
+        name: system.map_or_else(|| "unnamed".to_owned(), |system| system.name),
+        roles: install::roles(host).await.iter().map(ToString::to_string).collect(),
+        source: match (host.is_live(), running) {
+            (false, _) => Source::Bundle,
+            (true, true) => Source::Live,
+            (true, false) => Source::Root,
+        },
+        gitlab_version: install::gitlab::version(host).await.ok().flatten(),
     }
 }

@@ -5,9 +5,9 @@
 //! skipped, loudly. `GLDOCTOR_DIFFERENTIAL` is the number of mixtures, instead of a few.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::disallowed_methods,
     reason = "it is a test"
 )]
 
@@ -15,32 +15,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use data_encoding::BASE64;
 use gldoctor::trust::{Client, Store, Verdict, judge};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
-#[path = "trust/base64.rs"]
-mod base64;
-use base64::decode;
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte))
-            << (8 * (3 - chunk.len()));
-        for index in 0..4usize {
-            let value = usize::try_from(bits >> (18 - 6 * index) & 63).unwrap();
-            text.push(if index > chunk.len() { '=' } else { char::from(ALPHABET[value]) });
-        }
-    }
-    text
-}
-
 fn pem(der: &[u8]) -> String {
-    let text = encode(der);
+    let text = BASE64.encode(der);
     let lines: Vec<&str> =
         text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
@@ -111,8 +93,11 @@ fn mixtures(count: usize) -> Vec<Mixture> {
         files.iter().flat_map(|json| serde_json::from_str::<Vec<Case>>(json).unwrap()).collect();
     let mut authorities: Vec<Vec<u8>> = Vec::new();
     for case in &cases {
-        let sent = case.chain.iter().skip(1).map(|text| decode(text));
-        let stored = gldoctor::trust::store::read(Client::OpenSsl, &decode(&case.store));
+        let sent = case.chain.iter().skip(1).map(|text| BASE64.decode(text.as_bytes()).unwrap());
+        let stored = gldoctor::trust::store::read(
+            Client::OpenSsl,
+            &BASE64.decode(case.store.as_bytes()).unwrap(),
+        );
         authorities.extend(sent.chain(stored.certificates));
     }
     authorities.sort();
@@ -130,9 +115,13 @@ fn mixtures(count: usize) -> Vec<Mixture> {
     let mut made = Vec::with_capacity(count);
     while made.len() < count {
         let case = dice.pick(&cases);
-        let mut chain: Vec<Vec<u8>> = case.chain.iter().map(|text| decode(text)).collect();
-        let mut store =
-            gldoctor::trust::store::read(Client::OpenSsl, &decode(&case.store)).certificates;
+        let mut chain: Vec<Vec<u8>> =
+            case.chain.iter().map(|text| BASE64.decode(text.as_bytes()).unwrap()).collect();
+        let mut store = gldoctor::trust::store::read(
+            Client::OpenSsl,
+            &BASE64.decode(case.store.as_bytes()).unwrap(),
+        )
+        .certificates;
         // Most stay close to a case that means something.
         if dice.roll(3) == 0 && chain.len() > 1 {
             let at = 1 + dice.roll(chain.len() - 1);
@@ -197,8 +186,8 @@ fn compare_with_go(which: &str, mixtures: &[Mixture], in_same_words: bool) {
     let questions: String = mixtures
         .iter()
         .map(|mixture| {
-            let chain: Vec<String> = mixture.chain.iter().map(|der| encode(der)).collect();
-            let store = encode(mixture.store_text().as_bytes());
+            let chain: Vec<String> = mixture.chain.iter().map(|der| BASE64.encode(der)).collect();
+            let store = BASE64.encode(mixture.store_text().as_bytes());
             let at = mixture.at.to_string();
             json!({"name": mixture.name, "at": at, "chain": chain, "store": store}).to_string()
                 + "\n"
@@ -314,7 +303,7 @@ fn answers(command: &mut Command, questions: String) -> Option<Vec<String>> {
 fn names_match_as_in_ruby() {
     let pairs = named(count(1000));
     let questions: Vec<String> =
-        pairs.iter().map(|(der, host)| format!("{} {host}\n", encode(der))).collect();
+        pairs.iter().map(|(der, host)| format!("{} {host}\n", BASE64.encode(der))).collect();
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/trust/names.rb");
     let Some(said) = answers(Command::new("ruby").arg(script), questions.concat()) else { return };
     assert_eq!(said.len(), pairs.len());

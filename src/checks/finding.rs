@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Cause;
+use crate::install::{Source, Sourced};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -175,5 +176,24 @@ impl Evidence {
         self.path = Some(path.into());
         self.line = line;
         self
+    }
+}
+
+impl<T: ToString> Sourced<T> {
+    /// The value as evidence, with its place.
+    pub fn evidence(&self, what: impl Into<String>) -> Evidence {
+        self.source.evidence(what, self.value.to_string())
+    }
+}
+
+impl Source {
+    /// Something seen at this place.
+    pub fn evidence(&self, what: impl Into<String>, value: impl ToString) -> Evidence {
+        match self {
+            Self::File { path, line } => Evidence::new(what, value).at(path.as_str(), *line),
+            Self::Flag(_) | Self::Default(_) => {
+                Evidence::new(what, format!("{} ({self})", value.to_string()))
+            }
+        }
     }
 }

@@ -130,7 +130,7 @@ pub async fn internal(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
     let https = config.yml.http.tls_certificate.is_some();
     Ok(Endpoint::listening(&address.value.to_string()).map(|endpoint| {
         let host = reachable_from_here(&endpoint.host);
-        let value = Endpoint { host, https, ..endpoint };
+        let value = Endpoint { https, host, ..endpoint };
         Sourced { value, source: found(&config.path, address) }
     }))
 }

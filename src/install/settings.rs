@@ -82,12 +82,11 @@ impl Settings {
             Setting::Unset | Setting::Known { value: Value::Nil, .. } => Written::Unset,
             Setting::Known { value, source, .. } => {
                 let place = place(&source);
-                match read(value) {
-                    Some(value) => Written::Known(Sourced { value, source: place }),
-                    None => {
-                        let why = format!("{name} has an unexpected type");
-                        Written::Untold(Sourced { value: why, source: place })
-                    }
+                if let Some(value) = read(value) {
+                    Written::Known(Sourced { value, source: place })
+                } else {
+                    let why = format!("{name} has an unexpected type");
+                    Written::Untold(Sourced { value: why, source: place })
                 }
             }
             Setting::Unknown { why, source } => {

@@ -5,8 +5,6 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
-use crate::checks::Evidence;
-
 /// A value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sourced<T> {
@@ -52,25 +50,6 @@ impl<T> Sourced<T> {
     /// Another value from the same source.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Sourced<U> {
         Sourced { value: change(self.value), source: self.source }
-    }
-}
-
-impl<T: ToString> Sourced<T> {
-    /// The value as evidence, with its place.
-    pub fn evidence(&self, what: impl Into<String>) -> Evidence {
-        self.source.evidence(what, self.value.to_string())
-    }
-}
-
-impl Source {
-    /// Something seen at this place.
-    pub fn evidence(&self, what: impl Into<String>, value: impl ToString) -> Evidence {
-        match self {
-            Self::File { path, line } => Evidence::new(what, value).at(path.as_str(), *line),
-            Self::Flag(_) | Self::Default(_) => {
-                Evidence::new(what, format!("{} ({self})", value.to_string()))
-            }
-        }
     }
 }
 

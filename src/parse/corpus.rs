@@ -9,6 +9,7 @@ pub(crate) fn read(name: &str) -> Option<String> {
         PathBuf::from,
     );
     let path = folder.join(name);
+    #[expect(clippy::disallowed_methods, reason = "a test reads its own files")]
     let text = std::fs::read_to_string(&path);
     if let Err(error) = &text {
         eprintln!("SKIPPED: {}: {error}; set GLDOCTOR_CORPUS", path.display());

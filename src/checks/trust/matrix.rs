@@ -3,16 +3,79 @@
 
 mod clients;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use self::clients::{Equipped, Who};
 use super::shown::{Shown, shown};
-use crate::checks::Stop;
+use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::system::Now;
 use crate::host::{Host, Unknown};
 use crate::install::{self, Endpoint};
 use crate::trust::{Store, judge};
+
+check! {
+    /// Every client on this host comes to the same verdict on each endpoint.
+    ///
+    /// ## Why it matters
+    ///
+    /// Docker, the runner, git and GitLab's own programs read different stores by different rules.
+    /// "It works with curl" proves nothing for Docker, and a certificate that only some of them
+    /// accept fails where nobody looked.
+    ///
+    /// ## What is looked at
+    ///
+    /// The certificates of GitLab, the registry and the runners' servers, and for every client that
+    /// is on this host the files that it trusts. `gldoctor trust` prints the whole table.
+    ///
+    /// ## How to fix it
+    ///
+    /// Give the clients that refuse the file that the others accept through: the checks
+    /// `trust/docker`, `trust/runner` and `trust/system` say where each reads it.
+    "trust/matrix": "every client of every endpoint agrees"
+}
+
+async fn run(host: &Host) -> Result<Verdict, Stop> {
+    let matrix = matrix(host, &[]).await?;
+    if matrix.rows.iter().all(|row| row.obstacle.is_some()) {
+        return Err(Stop::not_applicable("no certificate of an endpoint can be seen from here"));
+    }
+    let mut verdict = Verdict::default();
+    verdict.add(matrix.rows.iter().filter_map(disagreement));
+    for row in &matrix.rows {
+        for cell in row.clients.iter().filter(|cell| cell.is_untold()) {
+            let why = Unknown::Unreadable(cell.why.clone());
+            verdict.untold(format!("what {} says of {}", cell.client, row.endpoint), why);
+        }
+    }
+    Ok(verdict)
+}
+
+/// Some accept and some refuse. What that breaks, the check of the refusing client says.
+fn disagreement(row: &Row) -> Option<Finding> {
+    let who = |accepts: bool| -> Vec<&str> {
+        let cells = row.clients.iter().filter(|cell| cell.accepted == Some(accepts));
+        cells.map(|cell| cell.client).collect()
+    };
+    let (accept, refuse) = (who(true), who(false));
+    if accept.is_empty() || refuse.is_empty() {
+        return None;
+    }
+    let message =
+        format!("{} accept its certificate, but not {}", accept.join(", "), refuse.join(", "));
+    let finding =
+        Finding::notice("clients-disagree", &row.endpoint, message).docs(docs::SSL_TROUBLE);
+    let finding = row.clients.iter().fold(finding, |finding, cell| {
+        let verdict = match cell.accepted {
+            Some(true) => "accepts",
+            Some(false) => "refuses",
+            None => "cannot be told",
+        };
+        finding.seen(cell.client, format!("{verdict}: {}", cell.why))
+    });
+    Some(finding.remedy("Look at the whole table.", ["gldoctor trust"]))
+}
 
 /// Endpoints and clients.
 #[derive(Debug, Serialize)]
@@ -51,6 +114,8 @@ pub struct Cell {
     pub error: Option<String>,
     /// The rule and the certificate, or why it cannot be told.
     pub why: String,
+    /// Whether it verifies this endpoint at all; if not, there is no verdict to tell.
+    pub verifies: bool,
 }
 
 /// Judges endpoints, or those that are configured here if none is given.
@@ -64,32 +129,41 @@ pub async fn matrix(host: &Host, endpoints: &[Endpoint]) -> Result<Matrix, Unkno
     };
     let clients = clients::present(host).await?;
     let at = host.ask(Now).await?;
-    let mut rows = Vec::new();
-    for endpoint in endpoints {
-        let (chains, obstacle) = match shown(host, endpoint).await {
-            Ok(chains) if chains.is_empty() => (chains, Some("it shows no certificate".to_owned())),
-            Ok(chains) => (chains, None),
-            Err(Stop::NotApplicable(why)) => (Vec::new(), Some(why)),
-            Err(Stop::Unknown(why)) => (Vec::new(), Some(why.to_string())),
-        };
-        if obstacle.is_some() {
-            let endpoint = endpoint.to_string();
-            rows.push(Row { endpoint, seen: None, obstacle, clients: Vec::new() });
-        }
-        for shown in &chains {
-            let mut cells = Vec::new();
-            for who in &clients {
-                cells.push(cell(host, *who, endpoint, shown, at).await);
-            }
-            rows.push(Row {
-                endpoint: endpoint.to_string(),
-                seen: Some(shown.place.clone()),
-                obstacle: None,
-                clients: cells,
-            });
-        }
-    }
+    // All endpoints at once: the table costs the slowest of them, not their sum.
+    let rows = endpoints.iter().map(|endpoint| rows(host, endpoint, &clients, at));
+    let rows = join_all(rows).await.into_iter().flatten().collect();
     Ok(Matrix { version: 1, at, rows })
+}
+
+/// A row for each chain that an endpoint shows, or one that says why there is none.
+async fn rows(host: &Host, endpoint: &Endpoint, clients: &[Who], at: Timestamp) -> Vec<Row> {
+    let obstacle = match shown(host, endpoint).await {
+        Ok(chains) if chains.is_empty() => "it shows no certificate".to_owned(),
+        Ok(chains) => {
+            let rows = chains.iter().map(|shown| row(host, endpoint, shown, clients, at));
+            return join_all(rows).await;
+        }
+        Err(Stop::NotApplicable(why)) => why,
+        Err(Stop::Unknown(why)) => why.to_string(),
+    };
+    let (endpoint, obstacle) = (endpoint.to_string(), Some(obstacle));
+    vec![Row { endpoint, seen: None, obstacle, clients: Vec::new() }]
+}
+
+async fn row(
+    host: &Host,
+    endpoint: &Endpoint,
+    shown: &Shown,
+    clients: &[Who],
+    at: Timestamp,
+) -> Row {
+    let cells = clients.iter().map(|who| cell(host, *who, endpoint, shown, at));
+    Row {
+        endpoint: endpoint.to_string(),
+        seen: Some(shown.place.clone()),
+        obstacle: None,
+        clients: join_all(cells).await,
+    }
 }
 
 /// The https endpoints that this host knows: GitLab, the registry, and those of its runners.
@@ -119,15 +193,21 @@ async fn configured_endpoints(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
 }
 
 async fn cell(host: &Host, who: Who, endpoint: &Endpoint, shown: &Shown, at: Timestamp) -> Cell {
-    let untold =
-        |why: String| Cell { client: who.name(), accepted: None, through: None, error: None, why };
+    let untold = |verifies: bool, why: String| Cell {
+        client: who.name(),
+        accepted: None,
+        through: None,
+        error: None,
+        why,
+        verifies,
+    };
     let equipped = match clients::equip(host, who, endpoint).await {
         Ok(equipped) => equipped,
-        Err(why) => return untold(why.to_string()),
+        Err(why) => return untold(true, why.to_string()),
     };
     let Equipped { client, files, unverified } = equipped;
     if let Some(why) = unverified {
-        return untold(format!("it verifies nothing there, because {why}"));
+        return untold(false, format!("it verifies nothing there, because {why}"));
     }
     let mut store = Store::new(client);
     for (path, certificates) in &files {
@@ -140,6 +220,14 @@ async fn cell(host: &Host, who: Who, endpoint: &Endpoint, shown: &Shown, at: Tim
         through: verdict.decided_by,
         error: verdict.error,
         why: verdict.why,
+        verifies: true,
+    }
+}
+
+impl Cell {
+    /// Whether there is a verdict that could not be told.
+    fn is_untold(&self) -> bool {
+        self.accepted.is_none() && self.verifies
     }
 }
 
@@ -153,7 +241,7 @@ impl Matrix {
     pub fn is_incomplete(&self) -> bool {
         self.rows.is_empty()
             || self.rows.iter().any(|row| row.obstacle.is_some())
-            || self.cells().any(|cell| cell.accepted.is_none())
+            || self.cells().any(Cell::is_untold)
     }
 
     fn cells(&self) -> impl Iterator<Item = &Cell> {

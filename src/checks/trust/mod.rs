@@ -17,5 +17,5 @@ pub use matrix::{Cell, Matrix, Row, matrix};
 pub(super) static GROUP: Group = Group {
     name: "trust",
     about: "who accepts the certificates, and why not",
-    checks: &[&docker::CHECK, &docker_layout::CHECK, &runner::CHECK],
+    checks: &[&docker::CHECK, &docker_layout::CHECK, &runner::CHECK, &matrix::CHECK],
 };

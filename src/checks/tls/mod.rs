@@ -3,10 +3,16 @@
 use super::Group;
 
 mod key_pair;
+mod names;
+mod server;
+mod words;
 
 /// Checks of certificates and keys.
 pub(super) static GROUP: Group = Group {
     name: "tls",
     about: "certificates and private keys, on disk and as served",
-    checks: &[&key_pair::CHECK],
+    checks: &[
+        &key_pair::CHECK,
+        &names::CHECK,
+    ],
 };

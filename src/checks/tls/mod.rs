@@ -5,6 +5,9 @@ use super::Group;
 mod key_pair;
 mod names;
 mod server;
+mod sightings;
+mod trusted;
+mod validity;
 mod words;
 
 /// Checks of certificates and keys.
@@ -14,5 +17,6 @@ pub(super) static GROUP: Group = Group {
     checks: &[
         &key_pair::CHECK,
         &names::CHECK,
+        &validity::CHECK,
     ],
 };

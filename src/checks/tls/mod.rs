@@ -6,6 +6,7 @@ mod key_pair;
 mod names;
 mod server;
 mod sightings;
+mod strength;
 mod trusted;
 mod validity;
 mod words;
@@ -18,5 +19,6 @@ pub(super) static GROUP: Group = Group {
         &key_pair::CHECK,
         &names::CHECK,
         &validity::CHECK,
+        &strength::CHECK,
     ],
 };

@@ -40,3 +40,4 @@ mod registry_api;
 mod registry_debug;
 mod site;
 mod standin;
+mod tls;

@@ -4,6 +4,7 @@ use super::Group;
 
 mod key_pair;
 mod names;
+mod served;
 mod server;
 mod sightings;
 mod strength;
@@ -19,6 +20,7 @@ pub(super) static GROUP: Group = Group {
         &key_pair::CHECK,
         &names::CHECK,
         &validity::CHECK,
+        &served::CHECK,
         &strength::CHECK,
     ],
 };

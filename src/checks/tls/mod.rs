@@ -2,6 +2,7 @@
 
 use super::Group;
 
+mod file_modes;
 mod key_pair;
 mod names;
 mod served;
@@ -22,5 +23,6 @@ pub(super) static GROUP: Group = Group {
         &validity::CHECK,
         &served::CHECK,
         &strength::CHECK,
+        &file_modes::CHECK,
     ],
 };

@@ -2,6 +2,9 @@
 
 /// The offline install guide.
 pub const OFFLINE: &str = "https://docs.gitlab.com/topics/offline/quick_start_guide/";
+/// Offline guide: the server's certificate.
+pub const OFFLINE_SSL: &str =
+    "https://docs.gitlab.com/topics/offline/quick_start_guide/#enabling-ssl";
 /// Offline guide: the package metadata database.
 pub const OFFLINE_METADATA: &str = "https://docs.gitlab.com/topics/offline/quick_start_guide/#enabling-the-package-metadata-database";
 /// Offline guide: trust for the Docker daemon and the runner.

@@ -98,5 +98,6 @@ fn tidy(mut verdict: Verdict) -> Verdict {
     });
     verdict.untold.retain(|(_, why)| !matches!(why, Unknown::LeftOut(_)));
     verdict.untold.sort();
+    verdict.untold.dedup();
     verdict
 }

@@ -30,8 +30,23 @@ pub static CLOCK_ERROR: Threshold = Threshold {
     about: "clock offset that is an error, in milliseconds",
 };
 
+/// How long before its end a certificate is a warning.
+pub static CERTIFICATE_DAYS: Threshold = Threshold {
+    key: "certificate-days",
+    default: 30,
+    about: "time left to a certificate below which it is a warning, in days",
+};
+
+/// Beyond which share of the lifetime the days do not count.
+pub static CERTIFICATE_PERCENT: Threshold = Threshold {
+    key: "certificate-percent",
+    default: 33,
+    about: "the same as a share of its lifetime, in percent; the smaller of both counts",
+};
+
 /// Every limit there is.
-pub static ALL: &[&Threshold] = &[&CLOCK_WARNING, &CLOCK_ERROR];
+pub static ALL: &[&Threshold] =
+    &[&CLOCK_WARNING, &CLOCK_ERROR, &CERTIFICATE_DAYS, &CERTIFICATE_PERCENT];
 
 /// A key that is not in the list.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +71,11 @@ pub fn find(key: &str) -> Result<&'static Threshold, UnknownThreshold> {
 impl Threshold {
     /// Its value in this run.
     pub async fn of(&self, host: &Host) -> Result<u64, Stop> {
-        let request = host.ask(Requested).await?;
-        Ok(request.thresholds.get(self.key).copied().unwrap_or(self.default))
+        Ok(self.asked(host).await?.unwrap_or(self.default))
+    }
+
+    /// What the user asked for in this run, if anything.
+    pub async fn asked(&self, host: &Host) -> Result<Option<u64>, Stop> {
+        Ok(host.ask(Requested).await?.thresholds.get(self.key).copied())
     }
 }

@@ -13,7 +13,7 @@ use crate::host::{Host, Unknown};
 use crate::parse::setting::{Located, Scalar};
 
 /// Where the Linux package looks for certificates that nobody named.
-const SSL_FOLDER: &str = "/etc/gitlab/ssl";
+pub const SSL_FOLDER: &str = "/etc/gitlab/ssl";
 
 /// A certificate file and the file of its private key.
 #[derive(Debug, Clone, PartialEq, Eq)]

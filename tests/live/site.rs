@@ -133,8 +133,12 @@ pub(crate) struct Report {
 impl Report {
     /// Runs gldoctor on a node.
     pub(crate) fn of(node: &Node, arguments: &[&str]) -> Self {
-        let only = format!("{API},{DEBUG}");
-        let run = ["run", "--only", &only, "--timeout", "2s", "--format", "json"];
+        Self::on(&format!("{API},{DEBUG}"), node, arguments)
+    }
+
+    /// Runs some checks of gldoctor on a node.
+    pub(crate) fn on(only: &str, node: &Node, arguments: &[&str]) -> Self {
+        let run = ["run", "--only", only, "--timeout", "2s", "--format", "json"];
         let ran = node.gldoctor(&[&run[..], arguments].concat());
         let json = ran.json();
         assert_eq!(json["complete"], true, "{ran}");

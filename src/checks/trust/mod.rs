@@ -4,6 +4,7 @@ use super::Group;
 
 mod client;
 mod docker;
+mod docker_insecure;
 mod docker_layout;
 mod mend;
 mod runner;
@@ -14,5 +15,5 @@ mod tell;
 pub(super) static GROUP: Group = Group {
     name: "trust",
     about: "who accepts the certificates, and why not",
-    checks: &[&docker::CHECK, &docker_layout::CHECK, &runner::CHECK],
+    checks: &[&docker::CHECK, &docker_layout::CHECK, &docker_insecure::CHECK, &runner::CHECK],
 };

@@ -129,9 +129,13 @@ pub async fn unverified(host: &Host, registry: &Endpoint) -> Result<Option<Unver
     Ok(listed.map(|it| Unverified::Listed(Sourced::file(it.value, DAEMON_JSON, it.line))))
 }
 
-/// Docker takes a scheme away, with a warning in its log.
-fn without_scheme(entry: &str) -> &str {
-    let rest = entry.strip_prefix("http://").or_else(|| entry.strip_prefix("https://"));
+/// An entry of `insecure-registries` as Docker takes it: without a scheme, which it warns of in
+/// its log (`loadInsecureRegistries`).
+pub fn without_scheme(entry: &str) -> &str {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = entry.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
     rest.unwrap_or(entry)
 }
 

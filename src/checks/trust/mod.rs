@@ -4,6 +4,7 @@ use super::Group;
 
 mod client;
 mod docker;
+mod docker_insecure;
 mod docker_layout;
 mod matrix;
 mod mend;
@@ -17,5 +18,11 @@ pub use matrix::{Cell, Matrix, Row, matrix};
 pub(super) static GROUP: Group = Group {
     name: "trust",
     about: "who accepts the certificates, and why not",
-    checks: &[&docker::CHECK, &docker_layout::CHECK, &runner::CHECK, &matrix::CHECK],
+    checks: &[
+        &docker::CHECK,
+        &docker_layout::CHECK,
+        &docker_insecure::CHECK,
+        &runner::CHECK,
+        &matrix::CHECK,
+    ],
 };

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::super::der::{
-    self, Element, Fault, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, without_leading_zeros,
+    self, Element, Fault, INTEGER, Lengths, OCTET_STRING, OID, Reader, SEQUENCE,
+    without_leading_zeros,
 };
 
 /// An elliptic curve.
@@ -100,7 +101,7 @@ impl Curve {
         match parameters.tag {
             OID => Ok((Self::named(parameters.content), false)),
             SEQUENCE => {
-                let parameters = hash_of(Reader::new(parameters.content))?;
+                let parameters = hash_of(Reader::new(parameters.content, Lengths::Padded))?;
                 let known = KNOWN.iter().find(|known| known.parameters == parameters);
                 let curve = known.map(|known| known.curve.clone());
                 Ok((curve.unwrap_or(Self::Unrecognised(parameters)), true))
@@ -117,7 +118,7 @@ impl Curve {
 
     fn named(oid: &[u8]) -> Self {
         let known = KNOWN.iter().find(|known| known.oid == oid);
-        known.map_or_else(|| Self::Other(der::dotted(oid)), |known| known.curve.clone())
+        known.map_or_else(|| Self::Other(der::dotted_if_usual(oid)), |known| known.curve.clone())
     }
 }
 

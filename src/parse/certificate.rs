@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,9 @@ use self::key::Key;
 use self::name::{Attribute, COMMON_NAME};
 use self::signature::Outcome;
 use self::signing::Signing;
+use super::der;
+use super::key::key_id;
 
-pub(crate) mod curves;
-pub(crate) mod der;
 pub(crate) mod elliptic;
 pub(crate) mod extensions;
 pub(crate) mod fields;
@@ -96,20 +97,16 @@ impl Certificate {
 
 impl From<&Fields> for Certificate {
     fn from(fields: &Fields) -> Self {
-        let lengths = fields.lengths();
-        let value = |oid| fields.extension(oid).map(|extension| extension.value.as_slice());
-        let names = value(oid::SUBJECT_ALT_NAME)
-            .and_then(|value| extensions::general_names(value, lengths))
-            .unwrap_or_default();
-        let basic = value(oid::BASIC_CONSTRAINTS)
-            .and_then(|value| extensions::basic_constraints(value, lengths));
+        let names =
+            fields.decoded(oid::SUBJECT_ALT_NAME, extensions::general_names).unwrap_or_default();
+        let basic = fields.decoded(oid::BASIC_CONSTRAINTS, extensions::basic_constraints);
         let key = Key::of(fields);
         let signing = Signing::of(fields);
         let key_digest = digest(&SHA256, &fields.key_info);
         Self {
             subject: fields.subject.display(),
             issuer: fields.issuer.display(),
-            serial: hex(&fields.serial),
+            serial: HEXLOWER.encode(&fields.serial),
             negative_serial: fields.serial.first().is_some_and(|first| first & 0x80 != 0),
             version: fields.version,
             not_before: fields.not_before.moment().map(|moment| moment.instant),
@@ -117,7 +114,7 @@ impl From<&Fields> for Certificate {
             dns_names: names.iter().filter_map(dns_name).collect(),
             ip_addresses: names.iter().filter_map(ip_address).collect(),
             common_names: fields.subject.all(COMMON_NAME).filter_map(Attribute::text).collect(),
-            has_alternative_names: value(oid::SUBJECT_ALT_NAME).is_some(),
+            has_alternative_names: fields.extension(oid::SUBJECT_ALT_NAME).is_some(),
             is_ca: basic.is_some_and(|basic| basic.is_ca),
             path_length: match basic.map(|basic| basic.path_length) {
                 Some(PathLength::Most(most)) => Some(most),
@@ -127,25 +124,23 @@ impl From<&Fields> for Certificate {
             self_signed: fields.subject.raw == fields.issuer.raw
                 && signature::check(&key, signing, &fields.signed, &fields.signature)
                     == Outcome::Good,
-            fingerprint: hex(digest(&SHA256, &fields.der).as_ref()),
-            key_fingerprint: hex(key_digest.as_ref()),
+            fingerprint: HEXLOWER.encode(digest(&SHA256, &fields.der).as_ref()),
+            key_fingerprint: HEXLOWER.encode(key_digest.as_ref()),
             key_id: key_id(key_digest.as_ref()),
             key_algorithm: key.algorithm().to_owned(),
-            key_bits: key.bits(),
+            key_bits: u32::try_from(key.bits()).unwrap_or(u32::MAX),
             signature_algorithm: signing.name(),
-            key_usages: value(oid::KEY_USAGE)
-                .and_then(|value| extensions::key_usage(value, lengths))
-                .map(usage_names),
-            purposes: value(oid::EXTENDED_KEY_USAGE)
-                .and_then(|value| extensions::purposes(value, lengths))
+            key_usages: fields.decoded(oid::KEY_USAGE, extensions::key_usage).map(usage_names),
+            purposes: fields
+                .decoded(oid::EXTENDED_KEY_USAGE, extensions::purposes)
                 .map(|purposes| purposes.iter().map(|oid| purpose_name(oid)).collect()),
-            subject_key_id: value(oid::SUBJECT_KEY_ID)
-                .and_then(|value| extensions::subject_key_id(value, lengths))
-                .map(|id| hex(&id)),
-            authority_key_id: value(oid::AUTHORITY_KEY_ID)
-                .and_then(|value| extensions::authority_key_id(value, lengths))
+            subject_key_id: fields
+                .decoded(oid::SUBJECT_KEY_ID, extensions::subject_key_id)
+                .map(|id| HEXLOWER.encode(&id)),
+            authority_key_id: fields
+                .decoded(oid::AUTHORITY_KEY_ID, extensions::authority_key_id)
                 .and_then(|authority| authority.key_id)
-                .map(|id| hex(&id)),
+                .map(|id| HEXLOWER.encode(&id)),
         }
     }
 }
@@ -193,45 +188,9 @@ fn purpose_name(oid: &[u8]) -> String {
     name.to_owned()
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The libtrust ID of a key: the first 30 bytes of the SHA-256 of its `SubjectPublicKeyInfo`, in
-/// base 32, in groups of four (docker/libtrust, `util.go`).
-fn key_id(digest: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let letters: Vec<char> = digest
-        .chunks_exact(5)
-        .take(6)
-        .flat_map(|chunk| {
-            let bits = chunk.iter().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
-            (0..8u32).rev().filter_map(move |group| {
-                let index = usize::try_from(bits >> (5 * group) & 31).ok()?;
-                ALPHABET.get(index).copied().map(char::from)
-            })
-        })
-        .collect();
-    let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
-    groups.join(":")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn key_ids_are_twelve_groups_of_four() {
-        let id = key_id(&[0u8; 32]);
-        assert_eq!(id, ["AAAA"; 12].join(":"));
-        assert_eq!(key_id(&[0xff; 32]), ["7777"; 12].join(":"));
-    }
 
     #[test]
     fn facts_of_a_leaf() {

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::der::{self, BIT_STRING, CONTEXT_0, Element, INTEGER, NULL, OID, SEQUENCE};
 
 mod curve;
+pub(crate) mod curves;
 mod private;
 
 pub use curve::Curve;
@@ -22,17 +23,19 @@ pub use der::Fault;
 pub use private::of_private;
 
 /// 1.2.840.113549.1.1.1
-const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+pub(crate) const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// 1.2.840.113549.1.1.10
-const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
+pub(crate) const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 /// 1.2.840.10045.2.1
-const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+pub(crate) const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 /// 1.2.840.10040.4.1
-const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
+pub(crate) const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
 /// 1.3.101.112
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+pub(crate) const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 /// 1.3.101.113
-const ED448: &[u8] = &[0x2b, 0x65, 0x71];
+pub(crate) const ED448: &[u8] = &[0x2b, 0x65, 0x71];
+/// 1.3.101.110
+pub(crate) const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
 
 /// What kind of key, and how large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +203,7 @@ pub fn of_spki(spki: &[u8]) -> Result<PublicKey, Fault> {
         ED25519 => (Algorithm::Ed25519, hash(&[oid, key])),
         ED448 => (Algorithm::Ed448, hash(&[oid, key])),
         DSA => (Algorithm::Dsa, hash(&[spki])),
-        other => (Algorithm::Other(der::dotted(other)), hash(&[spki])),
+        other => (Algorithm::Other(der::dotted_if_usual(other)), hash(&[spki])),
     };
     let spki_digest = ring::digest::digest(&SHA256, spki);
     Ok(PublicKey {
@@ -234,14 +237,14 @@ fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
 }
 
 fn rsa(oid: &[u8], modulus: &[u8], exponent: &[u8]) -> Result<Algorithm, Fault> {
-    let [first, ..] = modulus else { return Err(Fault::Malformed) };
-    let bits = modulus.len() * 8 - first.leading_zeros() as usize;
+    let bits = der::bit_length(modulus);
+    if bits == 0 {
+        return Err(Fault::Malformed);
+    }
     if oid == RSASSA_PSS {
         return Ok(Algorithm::RsaPss { bits });
     }
-    let exponent = (exponent.len() <= 8)
-        .then(|| exponent.iter().fold(0, |number, digit| number << 8 | u64::from(*digit)));
-    Ok(Algorithm::Rsa { bits, exponent })
+    Ok(Algorithm::Rsa { bits, exponent: der::number(exponent) })
 }
 
 /// OpenSSL prints the modulus in upper-case hex, from its first digit that is not zero.
@@ -251,8 +254,9 @@ fn hash_of_modulus_line(modulus: &[u8]) -> String {
     HEXLOWER.encode(ring::digest::digest(&SHA256, line.as_bytes()).as_ref())
 }
 
-/// The first 240 bits in Base32 (RFC 4648), in groups of four characters.
-fn key_id(spki_digest: &[u8]) -> String {
+/// The ID of a key with this SHA-256 of its `SubjectPublicKeyInfo`: the first 240 bits in Base32
+/// (RFC 4648), in groups of four characters (docker/libtrust, `util.go`).
+pub(crate) fn key_id(spki_digest: &[u8]) -> String {
     let mut id = String::with_capacity(59);
     for (index, digit) in BASE32_NOPAD.encode(&spki_digest[..30]).chars().enumerate() {
         if index > 0 && index % 4 == 0 {
@@ -281,6 +285,13 @@ mod tests {
 
     fn rsa_spki(modulus: &[u8]) -> Vec<u8> {
         spki_of_rsa(&algorithm_of_rsa(), modulus, &[1, 0, 1])
+    }
+
+    #[test]
+    fn key_ids_are_twelve_groups_of_four() {
+        let id = key_id(&[0u8; 32]);
+        assert_eq!(id, ["AAAA"; 12].join(":"));
+        assert_eq!(key_id(&[0xff; 32]), ["7777"; 12].join(":"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::base64;
-use super::der::{Der, Element, Fault, Reader, Structure};
+use super::der::{Der, Element, Fault, Lengths, Reader, Structure};
 use super::key::{self, Key, PublicKey};
 
 mod quirk;
@@ -321,7 +321,8 @@ fn of_document(label: &str, document: &[u8]) -> Result<Body, Broken> {
             Ok(Body::Certificate { der: Der::copy(document) })
         }
         "TRUSTED CERTIFICATE" => {
-            let first = Reader::new(document).element().map_err(Broken::Document)?.whole;
+            let first =
+                Reader::new(document, Lengths::Padded).element().map_err(Broken::Document)?.whole;
             expect(first, Structure::Certificate)?;
             Ok(Body::TrustedCertificate { der: Der::copy(first) })
         }

@@ -123,7 +123,7 @@ pub(super) enum Kind {
     },
     /// The signature was not made with the issuer's key: Go's words for it.
     WrongSignature(&'static str),
-    InsecureKeySize(u32),
+    InsecureKeySize(usize),
     WeakLeafKey,
     WeakAuthorityKey,
     WeakSignature,

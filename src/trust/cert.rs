@@ -1,17 +1,19 @@
 //! A certificate as one library sees it.
 
+use data_encoding::HEXLOWER;
+
 use super::oddity::{self, Taken};
 use super::profile::Library;
-use crate::parse::certificate::der::Lengths;
 use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
-    self, AuthorityKeyId, BasicConstraints, GeneralName, NameConstraints, PathLength, general, oid,
+    self, AuthorityKeyId, BasicConstraints, GeneralName, Mapping, NameConstraints, PathLength,
+    general, oid,
 };
 use crate::parse::certificate::fields::{Extension, Fields, Moment, Time};
-use crate::parse::certificate::hex;
 use crate::parse::certificate::key::Key;
 use crate::parse::certificate::name::{Attribute, Name, ORGANIZATION};
 use crate::parse::certificate::signing::Signing;
+use crate::parse::der::{Fault, Lengths};
 
 /// The key; malformed if it is a point that is not on its curve.
 fn key(fields: &Fields) -> Key {
@@ -25,7 +27,7 @@ fn key(fields: &Fields) -> Key {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policies {
     pub(super) asserted: Vec<Vec<u8>>,
-    pub(super) mappings: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) mappings: Vec<Mapping>,
     pub(super) require_explicit: Option<u64>,
     pub(super) inhibit_mapping: Option<u64>,
     pub(super) inhibit_any: Option<u64>,
@@ -180,7 +182,7 @@ impl Cert {
         let serial = authority.serial.as_ref().is_none_or(|serial| *serial == issuer.fields.serial);
         let name = authority.issuer.as_ref().is_none_or(|name| {
             Name::read(name, Lengths::Padded)
-                .is_some_and(|name| name.canonical() == issuer.fields.issuer.canonical())
+                .is_ok_and(|name| name.canonical() == issuer.fields.issuer.canonical())
         });
         key_id && serial && name
     }
@@ -226,7 +228,7 @@ impl Cert {
             .common_name()
             .filter(|name| !name.is_empty())
             .or_else(organization)
-            .unwrap_or_else(|| format!("serial {}", hex(&self.fields.serial)))
+            .unwrap_or_else(|| format!("serial {}", HEXLOWER.encode(&self.fields.serial)))
     }
 
     /// The alternative names of one kind.
@@ -259,9 +261,13 @@ struct Shelf<'a> {
 }
 
 impl<'a> Shelf<'a> {
-    fn get<T>(&self, oid: &[u8], read: impl Fn(&'a [u8], Lengths) -> Option<T>) -> Option<T> {
+    fn get<T>(
+        &self,
+        oid: &[u8],
+        read: impl Fn(&'a [u8], Lengths) -> Result<T, Fault>,
+    ) -> Option<T> {
         let extension = self.extensions.iter().find(|extension| extension.oid == oid)?;
-        read(&extension.value, self.lengths)
+        read(&extension.value, self.lengths).ok()
     }
 }
 

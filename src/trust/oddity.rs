@@ -7,14 +7,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::parse::certificate::der::{self, Lengths};
+use data_encoding::HEXLOWER;
+
 use crate::parse::certificate::elliptic::on_curve;
 use crate::parse::certificate::extensions::{
     self, GeneralName, NameConstraints, PathLength, general, oid,
 };
 use crate::parse::certificate::fields::{Extension, Fields, Time};
-use crate::parse::certificate::key::{self as public_key, Key, bit_length};
+use crate::parse::certificate::key::{self as public_key, Key};
 use crate::parse::certificate::name::{Attribute, Name, decode};
+use crate::parse::der::{self, Lengths, bit_length};
 use crate::trust::words::{go_ip, quote};
 use crate::trust::{constraints, go_url};
 
@@ -85,7 +87,7 @@ fn envelope(fields: &Fields, found: &mut Vec<Oddity>) {
     if fields.version > 3 {
         found.push(Oddity::new("the version is unknown", "invalid version", Taken::Ignored));
     }
-    if !der::minimal_integer(&fields.serial) {
+    if !der::is_minimal(&fields.serial) {
         found.push(Oddity::new(
             "the serial number is empty or padded",
             "malformed serial number",
@@ -99,7 +101,7 @@ fn envelope(fields: &Fields, found: &mut Vec<Oddity>) {
         ));
     }
     for algorithm in [&fields.algorithm, &fields.key_algorithm] {
-        if !der::small_numbers(&algorithm.oid) {
+        if !der::has_small_numbers(&algorithm.oid) {
             let what = "an algorithm has too large an identifier";
             found.push(Oddity::new(what, "malformed OID", Taken::Ignored));
         }
@@ -128,7 +130,7 @@ fn time(which: &str, time: &Time) -> Option<Oddity> {
 
 fn name(name: &Name, whose: &str, found: &mut Vec<Oddity>) {
     for attribute in name.attributes() {
-        if !der::small_numbers(&attribute.oid) {
+        if !der::has_small_numbers(&attribute.oid) {
             let what = format!("an attribute of the {whose} has too large an identifier");
             let go = "invalid RDNSequence: invalid attribute type";
             found.push(Oddity::new(&what, go, Taken::Ignored));
@@ -266,7 +268,7 @@ fn malformed(oid: &[u8]) -> Taken {
 /// What is odd about one extension.
 fn extension(extension: &Extension, lengths: Lengths) -> Vec<Oddity> {
     let (value, which) = (extension.value.as_slice(), extension.oid.as_slice());
-    if !der::small_numbers(which) {
+    if !der::has_small_numbers(which) {
         let go = "malformed extension OID field";
         return vec![Oddity::new("an extension's identifier is too large", go, Taken::Ignored)];
     }
@@ -280,25 +282,25 @@ fn extension(extension: &Extension, lengths: Lengths) -> Vec<Oddity> {
         return vec![Oddity::new(&format!("its {go}"), go, Taken::Ignored)];
     }
     match which {
-        oid::KEY_USAGE if extensions::key_usage(value, lengths) == Some(0) => {
+        oid::KEY_USAGE if extensions::key_usage(value, lengths) == Ok(0) => {
             let what = "its key usage is empty".to_owned();
             vec![Oddity { what, go: None, openssl: Taken::Invalid }]
         }
         oid::BASIC_CONSTRAINTS => basic_constraints(value, lengths),
         oid::NAME_CONSTRAINTS => name_constraints(value, lengths),
         oid::SUBJECT_ALT_NAME => match extensions::general_names(value, lengths) {
-            Some(names) => names.iter().filter_map(alternative_name).collect(),
-            None => unreadable(which, value, lengths).into_iter().collect(),
+            Ok(names) => names.iter().filter_map(alternative_name).collect(),
+            Err(_) => unreadable(which, value, lengths).into_iter().collect(),
         },
         oid::EXTENDED_KEY_USAGE
             if extensions::purposes(value, lengths)
-                .is_some_and(|purposes| !purposes.iter().all(|oid| der::small_numbers(oid))) =>
+                .is_ok_and(|purposes| !purposes.iter().all(|oid| der::has_small_numbers(oid))) =>
         {
             let go = "invalid extended key usages";
             vec![Oddity::new("a purpose has too large an identifier", go, Taken::Ignored)]
         }
         // Netscape's type means nothing to Go.
-        oid::NETSCAPE_CERT_TYPE if extensions::key_usage(value, lengths).is_none() => {
+        oid::NETSCAPE_CERT_TYPE if extensions::key_usage(value, lengths).is_err() => {
             let what = "its Netscape certificate type is malformed".to_owned();
             vec![Oddity { what, go: None, openssl: Taken::Invalid }]
         }
@@ -320,9 +322,9 @@ fn never_critical(oid: &[u8]) -> Option<&'static str> {
 fn unreadable(which: &[u8], value: &[u8], lengths: Lengths) -> Option<Oddity> {
     let is_list = extensions::is_sequence(value, lengths);
     let (readable, go) = match which {
-        oid::KEY_USAGE => (extensions::key_usage(value, lengths).is_some(), "invalid key usage"),
+        oid::KEY_USAGE => (extensions::key_usage(value, lengths).is_ok(), "invalid key usage"),
         oid::SUBJECT_ALT_NAME => (
-            extensions::general_names(value, lengths).is_some(),
+            extensions::general_names(value, lengths).is_ok(),
             if is_list {
                 "invalid subject alternative name"
             } else {
@@ -330,7 +332,7 @@ fn unreadable(which: &[u8], value: &[u8], lengths: Lengths) -> Option<Oddity> {
             },
         ),
         oid::CRL_DISTRIBUTION_POINTS => (
-            extensions::distribution_points(value, lengths).is_some(),
+            extensions::distribution_points(value, lengths).is_ok(),
             if is_list {
                 "invalid CRL distribution point"
             } else {
@@ -338,33 +340,33 @@ fn unreadable(which: &[u8], value: &[u8], lengths: Lengths) -> Option<Oddity> {
             },
         ),
         oid::AUTHORITY_KEY_ID => (
-            extensions::authority_key_id(value, lengths).is_some(),
+            extensions::authority_key_id(value, lengths).is_ok(),
             "invalid authority key identifier",
         ),
         oid::SUBJECT_KEY_ID => {
-            (extensions::subject_key_id(value, lengths).is_some(), "invalid subject key identifier")
+            (extensions::subject_key_id(value, lengths).is_ok(), "invalid subject key identifier")
         }
         oid::EXTENDED_KEY_USAGE => {
-            (extensions::purposes(value, lengths).is_some(), "invalid extended key usages")
+            (extensions::purposes(value, lengths).is_ok(), "invalid extended key usages")
         }
         oid::CERTIFICATE_POLICIES => (
-            extensions::policies(value, lengths).is_some_and(|policies| distinct(&policies)),
+            extensions::policies(value, lengths).is_ok_and(|policies| distinct(&policies)),
             "invalid certificate policies",
         ),
         oid::POLICY_MAPPINGS => (
-            extensions::policy_mappings(value, lengths).is_some(),
+            extensions::policy_mappings(value, lengths).is_ok(),
             "invalid policy mappings extension",
         ),
         oid::POLICY_CONSTRAINTS => (
-            extensions::policy_constraints(value, lengths).is_some(),
+            extensions::policy_constraints(value, lengths).is_ok(),
             "invalid policy constraints extension",
         ),
         oid::INHIBIT_ANY_POLICY => (
-            extensions::inhibit_any_policy(value, lengths).is_some(),
+            extensions::inhibit_any_policy(value, lengths).is_ok(),
             "invalid inhibit any policy extension",
         ),
         oid::AUTHORITY_INFO_ACCESS => (
-            extensions::authority_info_access(value, lengths).is_some(),
+            extensions::authority_info_access(value, lengths).is_ok(),
             "invalid authority info access",
         ),
         _ => return None,
@@ -380,13 +382,13 @@ fn basic_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
     let go = "invalid basic constraints";
     let odd = |what: &str, taken| vec![Oddity::new(what, go, taken)];
     match extensions::basic_constraints(value, lengths).map(|basic| basic.path_length) {
-        None => odd("its basic constraints are malformed", Taken::Invalid),
-        Some(PathLength::Negative) => odd("its path length is negative", Taken::Invalid),
-        Some(PathLength::Enormous) => odd("its path length is enormous", Taken::Ignored),
-        Some(PathLength::Most(most)) if i64::try_from(most).is_err() => {
+        Err(_) => odd("its basic constraints are malformed", Taken::Invalid),
+        Ok(PathLength::Negative) => odd("its path length is negative", Taken::Invalid),
+        Ok(PathLength::Enormous) => odd("its path length is enormous", Taken::Ignored),
+        Ok(PathLength::Most(most)) if i64::try_from(most).is_err() => {
             odd("its path length is enormous", Taken::Ignored)
         }
-        Some(PathLength::Most(_) | PathLength::Unlimited) => Vec::new(),
+        Ok(PathLength::Most(_) | PathLength::Unlimited) => Vec::new(),
     }
 }
 
@@ -427,7 +429,7 @@ fn alternative_name(name: &GeneralName) -> Option<Oddity> {
 }
 
 fn name_constraints(value: &[u8], lengths: Lengths) -> Vec<Oddity> {
-    let Some(constraints) = extensions::name_constraints(value, lengths) else {
+    let Ok(constraints) = extensions::name_constraints(value, lengths) else {
         let what = "its name constraints are malformed";
         return vec![Oddity::new(what, "invalid NameConstraints extension", Taken::Invalid)];
     };
@@ -487,7 +489,6 @@ fn ip_constraint(value: &[u8]) -> Option<String> {
     let leading = mask.iter().fold((0u32, true), |(sum, open), byte| {
         if open { (sum + byte.leading_ones(), *byte == 0xff) } else { (sum, false) }
     });
-    (leading.0 != ones).then(|| {
-        format!("IP constraint contained invalid mask {}", crate::parse::certificate::hex(mask))
-    })
+    (leading.0 != ones)
+        .then(|| format!("IP constraint contained invalid mask {}", HEXLOWER.encode(mask)))
 }

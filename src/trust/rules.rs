@@ -7,11 +7,11 @@ use super::breach::{Breach, Date, Kind};
 use super::cert::Cert;
 use super::profile::{Library, Profile};
 use super::{constraints, policies};
-use crate::parse::certificate::der;
 use crate::parse::certificate::extensions::{purpose, usage};
 use crate::parse::certificate::key::Key;
 use crate::parse::certificate::signature::{self, Outcome};
 use crate::parse::certificate::signing::{Digest, Signing};
+use crate::parse::der;
 
 /// One rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -409,9 +409,7 @@ fn go_purpose(cert: &Cert) -> bool {
 fn weak_key(key: &Key) -> bool {
     match key {
         Key::Rsa { .. } | Key::RsaPss { .. } => key.bits() < LEAST_RSA_BITS,
-        Key::Dsa { q, .. } => {
-            key.bits() < LEAST_RSA_BITS || crate::parse::certificate::key::bit_length(q) < 224
-        }
+        Key::Dsa { q, .. } => key.bits() < LEAST_RSA_BITS || der::bit_length(q) < 224,
         Key::Malformed | Key::Unknown | Key::UnknownCurve => true,
         Key::Ec { curve, .. } => curve.bits < 224,
         Key::ExplicitEc | Key::Ed25519(_) | Key::Ed448(_) | Key::X25519(_) => false,
@@ -419,7 +417,7 @@ fn weak_key(key: &Key) -> bool {
 }
 
 /// The smallest RSA key that OpenSSL counts as 112 bits of security (measured with 3.0.19).
-const LEAST_RSA_BITS: u32 = 1963;
+const LEAST_RSA_BITS: usize = 1963;
 
 /// Go's name for a key that a TLS client cannot use.
 fn unusable_key(key: &Key) -> Option<&'static str> {

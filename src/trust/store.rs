@@ -11,7 +11,7 @@ use super::cert::{Cert, Settings};
 use super::pem::{self, Block, OpenSsl};
 use super::profile::{Library, NOTHING_FOUND, Profile};
 use super::{Client, Der};
-use crate::parse::certificate::der::{self, Lengths, Reader};
+use crate::parse::der::{self, Fault, Lengths, Reader};
 
 /// One file of a store, as one client reads it.
 #[derive(Clone, Debug, Default)]
@@ -273,7 +273,7 @@ fn take(block: &Block) -> Result<Option<Cert>, String> {
         let (mut cert, after) =
             Cert::read_first(&block.bytes, Library::OpenSsl).map_err(|unread| unread.why)?;
         if trusted && !after.is_empty() {
-            cert.settings = Some(settings(after).ok_or("malformed trust settings")?);
+            cert.settings = Some(settings(after).map_err(|_| "malformed trust settings")?);
         }
         return Ok(Some(cert));
     }
@@ -289,38 +289,34 @@ fn take(block: &Block) -> Result<Option<Cert>, String> {
 
 /// A sequence that is complete, and so is everything right in it.
 fn whole_sequence(bytes: &[u8]) -> bool {
-    let mut outer = Reader::new(bytes, Lengths::Padded);
-    let Some(sequence) = outer.expect(der::SEQUENCE) else { return false };
-    let mut inside = outer.inside(sequence);
+    let Ok(mut inside) = Reader::new(bytes, Lengths::Padded).sequence() else { return false };
     let mut count = 0;
-    while inside.any().is_some() {
+    while inside.element().is_ok() {
         count += 1;
     }
     count > 1 && inside.is_empty()
 }
 
 /// What follows the certificate in a TRUSTED CERTIFICATE block (`X509_CERT_AUX`).
-fn settings(after: &[u8]) -> Option<Settings> {
-    let mut outer = Reader::new(after, Lengths::Padded);
-    let sequence = outer.expect(der::SEQUENCE)?;
-    let mut fields = outer.inside(sequence);
+fn settings(after: &[u8]) -> Result<Settings, Fault> {
+    let mut fields = Reader::new(after, Lengths::Padded).sequence()?;
     let trusted = match fields.optional(der::SEQUENCE)? {
         Some(list) => Some(identifiers(fields.inside(list))?),
         None => None,
     };
-    let rejected = match fields.optional(der::explicit(0))? {
+    let rejected = match fields.optional(der::CONTEXT_0)? {
         Some(list) => identifiers(fields.inside(list))?,
         None => Vec::new(),
     };
-    Some(Settings { trusted, rejected })
+    Ok(Settings { trusted, rejected })
 }
 
-fn identifiers(mut reader: Reader<'_>) -> Option<Vec<Vec<u8>>> {
+fn identifiers(mut reader: Reader<'_>) -> Result<Vec<Vec<u8>>, Fault> {
     let mut list = Vec::new();
     while !reader.is_empty() {
         list.push(reader.oid()?.to_vec());
     }
-    Some(list)
+    Ok(list)
 }
 
 /// The code of a note on a block that is broken for no reason that has a name.

@@ -2,7 +2,7 @@
 
 use num_bigint::BigUint;
 
-use super::curves::Curve;
+use crate::parse::key::curves::Curve;
 
 /// Whether a point in its usual encoding lies on the curve.
 pub(crate) fn on_curve(curve: &Curve, point: &[u8]) -> bool {
@@ -153,7 +153,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::certificate::curves::CURVES;
+    use crate::parse::key::curves::CURVES;
 
     #[test]
     fn every_generator_has_the_order_that_is_said() {

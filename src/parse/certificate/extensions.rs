@@ -1,7 +1,6 @@
-//! What the extensions of a certificate say. Each reader answers `None` to bytes that are not
-//! what the extension's definition asks for.
+//! What the extensions of a certificate say. Each reader refuses bytes that are not what the extension's definition asks for.
 
-use super::der::{self, Lengths, Reader};
+use crate::parse::der::{self, Fault, Lengths, Reader};
 
 /// Object identifiers of the extensions that anybody here looks at.
 pub(crate) mod oid {
@@ -51,17 +50,17 @@ pub(crate) mod usage {
 
 /// Tags of a `GeneralName`.
 pub(crate) mod general {
-    use super::der::{explicit, implicit};
+    use crate::parse::der::{constructed, primitive};
 
-    pub(crate) const OTHER: u8 = explicit(0);
-    pub(crate) const EMAIL: u8 = implicit(1);
-    pub(crate) const DNS: u8 = implicit(2);
-    pub(crate) const X400: u8 = explicit(3);
-    pub(crate) const DIRECTORY: u8 = explicit(4);
-    pub(crate) const EDI_PARTY: u8 = explicit(5);
-    pub(crate) const URI: u8 = implicit(6);
-    pub(crate) const IP: u8 = implicit(7);
-    pub(crate) const REGISTERED_ID: u8 = implicit(8);
+    pub(crate) const OTHER: u8 = constructed(0);
+    pub(crate) const EMAIL: u8 = primitive(1);
+    pub(crate) const DNS: u8 = primitive(2);
+    pub(crate) const X400: u8 = constructed(3);
+    pub(crate) const DIRECTORY: u8 = constructed(4);
+    pub(crate) const EDI_PARTY: u8 = constructed(5);
+    pub(crate) const URI: u8 = primitive(6);
+    pub(crate) const IP: u8 = primitive(7);
+    pub(crate) const REGISTERED_ID: u8 = primitive(8);
 }
 
 /// One name of a subjectAltName, or the base of a name constraint.
@@ -112,186 +111,182 @@ pub(crate) struct NameConstraints {
     pub(crate) excluded: Vec<Subtree>,
 }
 
-fn sequence(value: &[u8], lengths: Lengths) -> Option<Reader<'_>> {
-    let mut reader = Reader::new(value, lengths);
-    let sequence = reader.expect(der::SEQUENCE)?;
-    Some(reader.inside(sequence))
+/// One of policyMappings: the issuer's policy, the subject's policy.
+pub(crate) type Mapping = (Vec<u8>, Vec<u8>);
+
+fn sequence(value: &[u8], lengths: Lengths) -> Result<Reader<'_>, Fault> {
+    Reader::new(value, lengths).sequence()
 }
 
 /// Whether the value starts with a complete sequence.
 pub(crate) fn is_sequence(value: &[u8], lengths: Lengths) -> bool {
-    sequence(value, lengths).is_some()
+    sequence(value, lengths).is_ok()
 }
 
 /// subjectAltName. The tags are not judged here.
-pub(crate) fn general_names(value: &[u8], lengths: Lengths) -> Option<Vec<GeneralName>> {
+pub(crate) fn general_names(value: &[u8], lengths: Lengths) -> Result<Vec<GeneralName>, Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut names = Vec::new();
     while !reader.is_empty() {
-        let element = reader.any()?;
-        names.push(GeneralName { tag: element.tag, value: element.body.to_vec() });
+        let element = reader.element()?;
+        names.push(GeneralName { tag: element.tag, value: element.content.to_vec() });
     }
-    Some(names)
+    Ok(names)
 }
 
-pub(crate) fn basic_constraints(value: &[u8], lengths: Lengths) -> Option<BasicConstraints> {
+pub(crate) fn basic_constraints(value: &[u8], lengths: Lengths) -> Result<BasicConstraints, Fault> {
     let mut reader = sequence(value, lengths)?;
     let is_ca = match reader.optional(der::BOOLEAN)? {
-        Some(flag) => der::boolean(flag.body)?,
+        Some(flag) => der::boolean(flag.content)?,
         None => false,
     };
     let path_length = match reader.optional(der::INTEGER)? {
         None => PathLength::Unlimited,
-        Some(number) if !der::minimal_integer(number.body) => return None,
-        Some(number) if number.body.first().is_some_and(|first| first & 0x80 != 0) => {
+        Some(number) if !der::is_minimal(number.content) => return Err(Fault::Malformed),
+        Some(number) if number.content.first().is_some_and(|first| first & 0x80 != 0) => {
             PathLength::Negative
         }
         Some(number) => {
-            der::small_integer(number.body).map_or(PathLength::Enormous, PathLength::Most)
+            der::natural_u64(number.content).map_or(PathLength::Enormous, PathLength::Most)
         }
     };
-    Some(BasicConstraints { is_ca, path_length })
+    Ok(BasicConstraints { is_ca, path_length })
 }
 
 /// keyUsage, and Netscape's certificate type, which is built alike.
-pub(crate) fn key_usage(value: &[u8], lengths: Lengths) -> Option<u16> {
+pub(crate) fn key_usage(value: &[u8], lengths: Lengths) -> Result<u16, Fault> {
     let bits = Reader::new(value, lengths).expect(der::BIT_STRING)?;
-    let (bytes, _) = der::bit_string(bits.body)?;
+    let (bytes, _) = der::bit_string(bits.content)?;
     let reversed = |index: usize| bytes.get(index).map_or(0, |byte| byte.reverse_bits());
-    Some(u16::from_le_bytes([reversed(0), reversed(1)]))
+    Ok(u16::from_le_bytes([reversed(0), reversed(1)]))
 }
 
-pub(crate) fn purposes(value: &[u8], lengths: Lengths) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn purposes(value: &[u8], lengths: Lengths) -> Result<Vec<Vec<u8>>, Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut purposes = Vec::new();
     while !reader.is_empty() {
         purposes.push(reader.oid()?.to_vec());
     }
-    Some(purposes)
+    Ok(purposes)
 }
 
-pub(crate) fn subject_key_id(value: &[u8], lengths: Lengths) -> Option<Vec<u8>> {
-    Some(Reader::new(value, lengths).expect(der::OCTET_STRING)?.body.to_vec())
+pub(crate) fn subject_key_id(value: &[u8], lengths: Lengths) -> Result<Vec<u8>, Fault> {
+    Ok(Reader::new(value, lengths).expect(der::OCTET_STRING)?.content.to_vec())
 }
 
-pub(crate) fn authority_key_id(value: &[u8], lengths: Lengths) -> Option<AuthorityKeyId> {
+pub(crate) fn authority_key_id(value: &[u8], lengths: Lengths) -> Result<AuthorityKeyId, Fault> {
     let mut reader = sequence(value, lengths)?;
-    let key_id = reader.optional(der::implicit(0))?.map(|element| element.body.to_vec());
-    let issuer = match reader.optional(der::explicit(1))? {
+    let key_id = reader.optional(der::primitive(0))?.map(|element| element.content.to_vec());
+    let issuer = match reader.optional(der::constructed(1))? {
         Some(names) => directory_name(reader.inside(names))?,
         None => None,
     };
-    let serial = reader.optional(der::implicit(2))?.map(|element| element.body.to_vec());
-    Some(AuthorityKeyId { key_id, issuer, serial })
+    let serial = reader.optional(der::primitive(2))?.map(|element| element.content.to_vec());
+    Ok(AuthorityKeyId { key_id, issuer, serial })
 }
 
-/// The first directory name of a list; `Some(None)` if it has none.
-#[expect(clippy::option_option, reason = "absent and malformed are two different things")]
-fn directory_name(mut names: Reader<'_>) -> Option<Option<Vec<u8>>> {
+/// The first directory name of a list.
+fn directory_name(mut names: Reader<'_>) -> Result<Option<Vec<u8>>, Fault> {
     while !names.is_empty() {
-        let name = names.any()?;
+        let name = names.element()?;
         if name.tag == general::DIRECTORY {
-            return Some(Some(name.body.to_vec()));
+            return Ok(Some(name.content.to_vec()));
         }
     }
-    Some(None)
+    Ok(None)
 }
 
-pub(crate) fn name_constraints(value: &[u8], lengths: Lengths) -> Option<NameConstraints> {
+pub(crate) fn name_constraints(value: &[u8], lengths: Lengths) -> Result<NameConstraints, Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut subtrees = |tag| match reader.optional(tag)? {
         Some(list) => subtrees(reader.inside(list)),
-        None => Some(Vec::new()),
+        None => Ok(Vec::new()),
     };
-    Some(NameConstraints {
-        permitted: subtrees(der::explicit(0))?,
-        excluded: subtrees(der::explicit(1))?,
+    Ok(NameConstraints {
+        permitted: subtrees(der::constructed(0))?,
+        excluded: subtrees(der::constructed(1))?,
     })
 }
 
-fn subtrees(mut list: Reader<'_>) -> Option<Vec<Subtree>> {
+fn subtrees(mut list: Reader<'_>) -> Result<Vec<Subtree>, Fault> {
     let mut subtrees = Vec::new();
     while !list.is_empty() {
-        let subtree = list.expect(der::SEQUENCE)?;
-        let mut subtree = list.inside(subtree);
-        let base = subtree.any()?;
-        let minimum = subtree.optional(der::implicit(0))?;
-        let maximum = subtree.optional(der::implicit(1))?;
+        let mut subtree = list.sequence()?;
+        let base = subtree.element()?;
+        let minimum = subtree.optional(der::primitive(0))?;
+        let maximum = subtree.optional(der::primitive(1))?;
         subtrees.push(Subtree {
-            base: GeneralName { tag: base.tag, value: base.body.to_vec() },
+            base: GeneralName { tag: base.tag, value: base.content.to_vec() },
             has_distance: maximum.is_some()
-                || minimum.is_some_and(|minimum| minimum.body.iter().any(|&byte| byte != 0)),
+                || minimum.is_some_and(|minimum| minimum.content.iter().any(|&byte| byte != 0)),
         });
     }
-    Some(subtrees)
+    Ok(subtrees)
 }
 
 /// The policies of certificatePolicies, in order.
-pub(crate) fn policies(value: &[u8], lengths: Lengths) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn policies(value: &[u8], lengths: Lengths) -> Result<Vec<Vec<u8>>, Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut policies = Vec::new();
     while !reader.is_empty() {
-        let policy = reader.expect(der::SEQUENCE)?;
-        policies.push(reader.inside(policy).oid()?.to_vec());
+        policies.push(reader.sequence()?.oid()?.to_vec());
     }
-    Some(policies)
+    Ok(policies)
 }
 
-/// Pairs of policyMappings: the issuer's policy, the subject's policy.
-pub(crate) fn policy_mappings(value: &[u8], lengths: Lengths) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(crate) fn policy_mappings(value: &[u8], lengths: Lengths) -> Result<Vec<Mapping>, Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut mappings = Vec::new();
     while !reader.is_empty() {
-        let pair = reader.expect(der::SEQUENCE)?;
-        let mut pair = reader.inside(pair);
+        let mut pair = reader.sequence()?;
         let issuer = pair.oid()?.to_vec();
         let subject = pair.oid()?.to_vec();
         mappings.push((issuer, subject));
     }
-    Some(mappings)
+    Ok(mappings)
 }
 
 /// requireExplicitPolicy and inhibitPolicyMapping of policyConstraints.
 pub(crate) fn policy_constraints(
     value: &[u8],
     lengths: Lengths,
-) -> Option<(Option<u64>, Option<u64>)> {
+) -> Result<(Option<u64>, Option<u64>), Fault> {
     let mut reader = sequence(value, lengths)?;
     let mut limit = |tag| match reader.optional(tag)? {
-        Some(number) => der::small_integer(number.body).map(Some),
-        None => Some(None),
+        Some(number) => der::natural_u64(number.content).map(Some),
+        None => Ok(None),
     };
-    Some((limit(der::implicit(0))?, limit(der::implicit(1))?))
+    Ok((limit(der::primitive(0))?, limit(der::primitive(1))?))
 }
 
-pub(crate) fn inhibit_any_policy(value: &[u8], lengths: Lengths) -> Option<u64> {
-    der::small_integer(Reader::new(value, lengths).expect(der::INTEGER)?.body)
+pub(crate) fn inhibit_any_policy(value: &[u8], lengths: Lengths) -> Result<u64, Fault> {
+    der::natural_u64(Reader::new(value, lengths).expect(der::INTEGER)?.content)
 }
 
 /// Whether authorityInfoAccess is as Go reads it: methods, each with an identifier.
-pub(crate) fn authority_info_access(value: &[u8], lengths: Lengths) -> Option<()> {
+pub(crate) fn authority_info_access(value: &[u8], lengths: Lengths) -> Result<(), Fault> {
     let mut reader = sequence(value, lengths)?;
     while !reader.is_empty() {
-        let access = reader.expect(der::SEQUENCE)?;
-        let mut access = reader.inside(access);
+        let mut access = reader.sequence()?;
         access.oid()?;
         access.optional(general::URI)?;
     }
-    Some(())
+    Ok(())
 }
 
 /// Whether the CRL distribution points are a list of distribution points at all.
-pub(crate) fn distribution_points(value: &[u8], lengths: Lengths) -> Option<()> {
+pub(crate) fn distribution_points(value: &[u8], lengths: Lengths) -> Result<(), Fault> {
     let mut reader = sequence(value, lengths)?;
     while !reader.is_empty() {
-        let point = reader.expect(der::SEQUENCE)?;
-        let mut point = reader.inside(point);
-        if let Some(name) = point.optional(der::explicit(0))? {
+        let mut point = reader.sequence()?;
+        if let Some(name) = point.optional(der::constructed(0))? {
             let mut name = point.inside(name);
-            name.any().filter(|name| matches!(name.tag, 0xa0 | 0xa1))?;
+            if !matches!(name.element()?.tag, der::CONTEXT_0 | der::CONTEXT_1) {
+                return Err(Fault::Malformed);
+            }
         }
     }
-    Some(())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -302,20 +297,20 @@ mod tests {
 
     #[test]
     fn usage_bits_count_from_the_left() {
-        assert_eq!(key_usage(&[3, 2, 2, 0b0000_0100], STRICT), Some(usage::KEY_CERT_SIGN));
-        assert_eq!(key_usage(&[3, 2, 7, 0x80], STRICT), Some(usage::DIGITAL_SIGNATURE));
-        assert_eq!(key_usage(&[3, 1, 0], STRICT), Some(0));
-        assert_eq!(key_usage(&[4, 1, 0], STRICT), None);
+        assert_eq!(key_usage(&[3, 2, 2, 0b0000_0100], STRICT), Ok(usage::KEY_CERT_SIGN));
+        assert_eq!(key_usage(&[3, 2, 7, 0x80], STRICT), Ok(usage::DIGITAL_SIGNATURE));
+        assert_eq!(key_usage(&[3, 1, 0], STRICT), Ok(0));
+        assert_eq!(key_usage(&[4, 1, 0], STRICT), Err(Fault::Malformed));
     }
 
     #[test]
     fn path_lengths_have_every_size() {
         let length = |der: &[u8]| basic_constraints(der, STRICT).map(|basic| basic.path_length);
-        assert_eq!(length(&[0x30, 0]), Some(PathLength::Unlimited));
-        assert_eq!(length(&[0x30, 6, 1, 1, 0xff, 2, 1, 0]), Some(PathLength::Most(0)));
-        assert_eq!(length(&[0x30, 3, 2, 1, 0xff]), Some(PathLength::Negative));
+        assert_eq!(length(&[0x30, 0]), Ok(PathLength::Unlimited));
+        assert_eq!(length(&[0x30, 6, 1, 1, 0xff, 2, 1, 0]), Ok(PathLength::Most(0)));
+        assert_eq!(length(&[0x30, 3, 2, 1, 0xff]), Ok(PathLength::Negative));
         let enormous = [0x30, 11, 2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(length(&enormous), Some(PathLength::Enormous));
+        assert_eq!(length(&enormous), Ok(PathLength::Enormous));
     }
 
     proptest::proptest! {

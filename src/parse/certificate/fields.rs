@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-use super::der::{self, Lengths, Reader};
 use super::name::Name;
+use crate::parse::der::{self, Element, Fault, Lengths, Reader};
 
 /// An algorithm and its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,11 +18,12 @@ pub(crate) struct Algorithm {
 }
 
 impl Algorithm {
-    pub(crate) fn read(body: &[u8], lengths: Lengths) -> Option<Self> {
-        let mut reader = Reader::new(body, lengths);
-        let oid = reader.oid()?.to_vec();
-        let parameters = if reader.is_empty() { Vec::new() } else { reader.any()?.raw.to_vec() };
-        Some(Self { oid, parameters })
+    /// Reads the fields of an `AlgorithmIdentifier`.
+    fn read(mut fields: Reader<'_>) -> Result<Self, Fault> {
+        let oid = fields.oid()?.to_vec();
+        let parameters =
+            if fields.is_empty() { Vec::new() } else { fields.element()?.whole.to_vec() };
+        Ok(Self { oid, parameters })
     }
 }
 
@@ -84,45 +85,46 @@ impl Fields {
 
     fn read_with(bytes: &[u8], lengths: Lengths) -> Result<(Self, &[u8]), &'static str> {
         let mut outer = Reader::new(bytes, lengths);
-        let whole = outer.expect(der::SEQUENCE).ok_or("the certificate is cut short or none")?;
+        let whole =
+            outer.expect(der::SEQUENCE).map_err(|_| "the certificate is cut short or none")?;
         let mut parts = outer.inside(whole);
-        let signed = parts.expect(der::SEQUENCE).ok_or("the signed part is malformed")?;
+        let signed = parts.expect(der::SEQUENCE).map_err(|_| "the signed part is malformed")?;
         // Go's order, so that its first complaint is the one that is found here too.
         let mut tbs = parts.inside(signed);
         let version = version(&mut tbs)?;
-        let serial = tbs.expect(der::INTEGER).ok_or("the serial number is malformed")?;
-        let inner_algorithm = algorithm(&mut tbs, lengths)?;
-        let algorithm = algorithm(&mut parts, lengths)?;
-        let issuer = name(&mut tbs, lengths).ok_or("a name is malformed")?;
-        let (not_before, not_after) = validity(&mut tbs).ok_or("the dates are malformed")?;
-        let subject = name(&mut tbs, lengths).ok_or("a name is malformed")?;
-        let key_info = tbs.expect(der::SEQUENCE).ok_or("the public key is malformed")?;
+        let serial = tbs.expect(der::INTEGER).map_err(|_| "the serial number is malformed")?;
+        let inner_algorithm = algorithm(&mut tbs)?;
+        let algorithm = algorithm(&mut parts)?;
+        let issuer = name(&mut tbs, lengths).map_err(|_| "a name is malformed")?;
+        let (not_before, not_after) = validity(&mut tbs).map_err(|_| "the dates are malformed")?;
+        let subject = name(&mut tbs, lengths).map_err(|_| "a name is malformed")?;
+        let key_info = tbs.expect(der::SEQUENCE).map_err(|_| "the public key is malformed")?;
         let (key_algorithm, key, key_is_whole) =
-            key(tbs.inside(key_info), lengths).ok_or("the public key is malformed")?;
+            key(tbs.inside(key_info)).map_err(|_| "the public key is malformed")?;
         let extensions = extensions(&mut tbs);
-        if extensions.is_none() && version >= 3 {
+        if extensions.is_err() && version >= 3 {
             return Err("the extensions are malformed");
         }
         let signature = parts
             .expect(der::BIT_STRING)
-            .and_then(|bits| der::bit_string(bits.body))
-            .ok_or("the signature is malformed")?;
+            .and_then(|bits| der::bit_string(bits.content))
+            .map_err(|_| "the signature is malformed")?;
         let fields = Self {
-            der: whole.raw.to_vec(),
-            signed: signed.raw.to_vec(),
+            der: whole.whole.to_vec(),
+            signed: signed.whole.to_vec(),
             version,
-            serial: serial.body.to_vec(),
+            serial: serial.content.to_vec(),
             inner_algorithm,
             algorithm,
             issuer,
             not_before,
             not_after,
             subject,
-            key_info: key_info.raw.to_vec(),
+            key_info: key_info.whole.to_vec(),
             key_algorithm,
             key,
             key_is_whole,
-            has_lost_extensions: extensions.is_none(),
+            has_lost_extensions: extensions.is_err(),
             extensions: extensions.unwrap_or_default(),
             // No algorithm makes signatures of broken bytes, and nobody accepts one.
             signature: if signature.1 == 0 { signature.0.to_vec() } else { Vec::new() },
@@ -140,78 +142,81 @@ impl Fields {
     pub(crate) fn extension(&self, oid: &[u8]) -> Option<&Extension> {
         self.extensions.iter().find(|extension| extension.oid == oid)
     }
+
+    /// What the first extension with this identifier says, if `read` can read it.
+    pub(crate) fn decoded<'a, T>(
+        &'a self,
+        oid: &[u8],
+        read: impl Fn(&'a [u8], Lengths) -> Result<T, Fault>,
+    ) -> Option<T> {
+        read(&self.extension(oid)?.value, self.lengths()).ok()
+    }
 }
 
-fn algorithm(reader: &mut Reader<'_>, lengths: Lengths) -> Result<Algorithm, &'static str> {
-    reader
-        .expect(der::SEQUENCE)
-        .and_then(|sequence| Algorithm::read(sequence.body, lengths))
-        .ok_or("the signature algorithm is malformed")
+fn algorithm(reader: &mut Reader<'_>) -> Result<Algorithm, &'static str> {
+    reader.sequence().and_then(Algorithm::read).map_err(|_| "the signature algorithm is malformed")
 }
 
 fn version(reader: &mut Reader<'_>) -> Result<u64, &'static str> {
     const MALFORMED: &str = "the version is malformed";
-    let Some(wrapped) = reader.optional(der::explicit(0)).ok_or(MALFORMED)? else {
+    let Some(wrapped) = reader.optional(der::CONTEXT_0).map_err(|_| MALFORMED)? else {
         return Ok(1);
     };
     reader
         .inside(wrapped)
         .expect(der::INTEGER)
-        .and_then(|number| der::small_integer(number.body))
+        .and_then(|number| der::natural_u64(number.content))
+        .ok()
         .and_then(|number| number.checked_add(1))
         .ok_or(MALFORMED)
 }
 
-fn name(reader: &mut Reader<'_>, lengths: Lengths) -> Option<Name> {
-    Name::read(reader.expect(der::SEQUENCE)?.raw, lengths)
+fn name(reader: &mut Reader<'_>, lengths: Lengths) -> Result<Name, Fault> {
+    Name::read(reader.expect(der::SEQUENCE)?.whole, lengths)
 }
 
-fn validity(reader: &mut Reader<'_>) -> Option<(Time, Time)> {
-    let sequence = reader.expect(der::SEQUENCE)?;
-    let mut times = reader.inside(sequence);
-    let mut time = || {
-        times
-            .any()
-            .filter(|time| matches!(time.tag, der::UTC_TIME | der::GENERALIZED_TIME))
-            .map(|time| Time { tag: time.tag, text: time.body.to_vec() })
+fn validity(reader: &mut Reader<'_>) -> Result<(Time, Time), Fault> {
+    let mut times = reader.sequence()?;
+    let mut time = || match times.element()? {
+        Element { tag: tag @ (der::UTC_TIME | der::GENERALIZED_TIME), content, .. } => {
+            Ok(Time { tag, text: content.to_vec() })
+        }
+        _ => Err(Fault::Malformed),
     };
-    Some((time()?, time()?))
+    Ok((time()?, time()?))
 }
 
-fn key(mut reader: Reader<'_>, lengths: Lengths) -> Option<(Algorithm, Vec<u8>, bool)> {
-    let algorithm = Algorithm::read(reader.expect(der::SEQUENCE)?.body, lengths)?;
-    let (bits, unused) = der::bit_string(reader.expect(der::BIT_STRING)?.body)?;
-    Some((algorithm, bits.to_vec(), unused == 0))
+fn key(mut reader: Reader<'_>) -> Result<(Algorithm, Vec<u8>, bool), Fault> {
+    let algorithm = Algorithm::read(reader.sequence()?)?;
+    let (bits, unused) = der::bit_string(reader.expect(der::BIT_STRING)?.content)?;
+    Ok((algorithm, bits.to_vec(), unused == 0))
 }
 
 /// The extensions of any version: which versions may have some is up to the client.
-fn extensions(reader: &mut Reader<'_>) -> Option<Vec<Extension>> {
-    for unique_identifier in [der::implicit(1), der::implicit(2)] {
+fn extensions(reader: &mut Reader<'_>) -> Result<Vec<Extension>, Fault> {
+    for unique_identifier in [der::primitive(1), der::primitive(2)] {
         reader.optional(unique_identifier)?;
     }
-    let Some(wrapped) = reader.optional(der::explicit(3))? else { return Some(Vec::new()) };
-    let mut wrapped = reader.inside(wrapped);
-    let list = wrapped.expect(der::SEQUENCE)?;
-    let mut list = wrapped.inside(list);
+    let Some(wrapped) = reader.optional(der::constructed(3))? else { return Ok(Vec::new()) };
+    let mut list = reader.inside(wrapped).sequence()?;
     let mut extensions = Vec::new();
     while !list.is_empty() {
-        let element = list.expect(der::SEQUENCE)?;
-        extensions.push(extension(list.inside(element))?);
+        extensions.push(extension(list.sequence()?)?);
     }
-    Some(extensions)
+    Ok(extensions)
 }
 
-fn extension(mut reader: Reader<'_>) -> Option<Extension> {
+fn extension(mut reader: Reader<'_>) -> Result<Extension, Fault> {
     let oid = reader.oid()?.to_vec();
-    let flag = match reader.optional(der::BOOLEAN)?.map(|flag| flag.body) {
+    let flag = match reader.optional(der::BOOLEAN)?.map(|flag| flag.content) {
         Some(&[flag]) => Some(flag),
-        Some(_) => return None,
+        Some(_) => return Err(Fault::Malformed),
         None => None,
     };
-    let value = reader.expect(der::OCTET_STRING)?.body.to_vec();
+    let value = reader.expect(der::OCTET_STRING)?.content.to_vec();
     // BER takes every byte but zero for true; DER and Go know one only.
     let critical = flag.is_some_and(|flag| flag != 0);
-    Some(Extension { oid, critical, strict: matches!(flag, None | Some(0 | 0xff)), value })
+    Ok(Extension { oid, critical, strict: matches!(flag, None | Some(0 | 0xff)), value })
 }
 
 /// A moment, and the offset from UTC that it is written with.

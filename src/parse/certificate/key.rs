@@ -1,16 +1,9 @@
 //! Public keys.
 
-use super::curves::Curve;
-use super::der::{self, Lengths, Reader};
 use super::fields::{Algorithm, Fields};
-
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
-const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-const ED448: &[u8] = &[0x2b, 0x65, 0x71];
-const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
-const DSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
+use crate::parse::der::{self, Fault, Lengths, Reader, bit_length};
+use crate::parse::key::curves::Curve;
+use crate::parse::key::{DSA, EC_PUBLIC_KEY, ED448, ED25519, RSA_ENCRYPTION, RSASSA_PSS, X25519};
 
 /// A public key, decoded as far as anybody here needs it. Numbers are big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +47,11 @@ impl Key {
 
     pub(crate) fn read(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Self {
         match algorithm.oid.as_slice() {
-            RSA => rsa(bits, lengths)
+            RSA_ENCRYPTION => rsa(bits, lengths)
                 .map_or(Self::Malformed, |(modulus, exponent)| Self::Rsa { modulus, exponent }),
-            RSA_PSS => rsa(bits, lengths)
+            RSASSA_PSS => rsa(bits, lengths)
                 .map_or(Self::Malformed, |(modulus, exponent)| Self::RsaPss { modulus, exponent }),
-            EC => ec(algorithm, bits, lengths),
+            EC_PUBLIC_KEY => ec(algorithm, bits, lengths),
             ED25519 if bits.len() == 32 => Self::Ed25519(bits.to_vec()),
             ED448 if bits.len() == 57 => Self::Ed448(bits.to_vec()),
             X25519 if bits.len() == 32 => Self::X25519(bits.to_vec()),
@@ -86,7 +79,7 @@ impl Key {
     }
 
     /// The size in bits as it is usually given; 0 where it is not known.
-    pub(crate) fn bits(&self) -> u32 {
+    pub(crate) fn bits(&self) -> usize {
         match self {
             Self::Rsa { modulus, .. } | Self::RsaPss { modulus, .. } => bit_length(modulus),
             Self::Ec { curve, .. } => curve.bits,
@@ -102,74 +95,50 @@ impl Key {
 /// `parsePublicKey`).
 pub(crate) fn go_complaint(algorithm: &Algorithm) -> &'static str {
     match algorithm.oid.as_slice() {
-        EC => "invalid ECDSA parameters",
+        EC_PUBLIC_KEY => "invalid ECDSA parameters",
         ED25519 => "wrong Ed25519 public key size",
         DSA => "invalid DSA public key",
         _ => "invalid RSA public key",
     }
 }
 
-/// How many bits a big-endian number has.
-pub(crate) fn bit_length(number: &[u8]) -> u32 {
-    let digits: &[u8] = {
-        let zeros = number.iter().take_while(|&&byte| byte == 0).count();
-        number.get(zeros..).unwrap_or_default()
-    };
-    let Some(first) = digits.first() else { return 0 };
-    u32::try_from(digits.len()).unwrap_or(u32::MAX).saturating_mul(8) - first.leading_zeros()
-}
-
 /// The next number, if it is not negative.
-fn number(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
-    let body = reader.expect(der::INTEGER)?.body;
-    (der::minimal_integer(body) && body.first()? & 0x80 == 0)
-        .then(|| body.strip_prefix(&[0]).unwrap_or(body).to_vec())
+fn number(reader: &mut Reader<'_>) -> Result<Vec<u8>, Fault> {
+    Ok(der::natural(reader.expect(der::INTEGER)?.content)?.to_vec())
 }
 
-fn rsa(bits: &[u8], lengths: Lengths) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut reader = Reader::new(bits, lengths);
-    let pair = reader.expect(der::SEQUENCE)?;
-    let mut pair = reader.inside(pair);
-    Some((number(&mut pair)?, number(&mut pair)?))
+fn rsa(bits: &[u8], lengths: Lengths) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+    let mut pair = Reader::new(bits, lengths).sequence()?;
+    Ok((number(&mut pair)?, number(&mut pair)?))
 }
 
 fn ec(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Key {
     let mut parameters = Reader::new(&algorithm.parameters, lengths);
-    match parameters.any() {
-        Some(named) if named.tag == der::OBJECT_IDENTIFIER => match Curve::named(named.body) {
+    match parameters.element() {
+        Ok(named) if named.tag == der::OID => match Curve::named(named.content) {
             Some(curve) => Key::Ec { curve, point: bits.to_vec() },
             None => Key::UnknownCurve,
         },
-        Some(numbers) if numbers.tag == der::SEQUENCE => Key::ExplicitEc,
+        Ok(numbers) if numbers.tag == der::SEQUENCE => Key::ExplicitEc,
         _ => Key::Malformed,
     }
 }
 
-fn dsa(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Option<Key> {
+fn dsa(algorithm: &Algorithm, bits: &[u8], lengths: Lengths) -> Result<Key, Fault> {
     let y = number(&mut Reader::new(bits, lengths))?;
-    let mut outer = Reader::new(&algorithm.parameters, lengths);
-    let parameters = outer.expect(der::SEQUENCE)?;
-    let mut parameters = outer.inside(parameters);
+    let mut parameters = Reader::new(&algorithm.parameters, lengths).sequence()?;
     let (p, q, g) = (number(&mut parameters)?, number(&mut parameters)?, number(&mut parameters)?);
-    Some(Key::Dsa { p, q, g, y })
+    Ok(Key::Dsa { p, q, g, y })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn bits_are_counted_from_the_first_one() {
-        assert_eq!(bit_length(&[]), 0);
-        assert_eq!(bit_length(&[0, 0]), 0);
-        assert_eq!(bit_length(&[0, 1, 0]), 9);
-        assert_eq!(bit_length(&[0x80]), 8);
-    }
-
     proptest::proptest! {
         #[test]
         fn any_bytes_can_be_read_as_a_key(bits: Vec<u8>, parameters: Vec<u8>, which in 0usize..6) {
-            let oid = [RSA, RSA_PSS, EC, ED25519, DSA, X25519][which].to_vec();
+            let oid = [RSA_ENCRYPTION, RSASSA_PSS, EC_PUBLIC_KEY, ED25519, DSA, X25519][which].to_vec();
             let _ = Key::read(&Algorithm { oid, parameters }, &bits, Lengths::Padded).bits();
         }
     }

@@ -1,6 +1,6 @@
 //! Distinguished names and the strings in them.
 
-use super::der::{self, Lengths, Reader};
+use crate::parse::der::{self, Fault, Lengths, Reader};
 
 /// The object identifier of commonName, 2.5.4.3.
 pub(crate) const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
@@ -33,26 +33,23 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// Reads the body of a Name; `raw` is the whole element.
-    pub(crate) fn read(raw: &[u8], lengths: Lengths) -> Option<Self> {
-        let mut outer = Reader::new(raw, lengths);
-        let sequence = outer.expect(der::SEQUENCE)?;
-        let mut reader = outer.inside(sequence);
+    /// Reads a Name; `raw` is the whole element.
+    pub(crate) fn read(raw: &[u8], lengths: Lengths) -> Result<Self, Fault> {
+        let mut reader = Reader::new(raw, lengths).sequence()?;
         let mut relative = Vec::new();
         while !reader.is_empty() {
             let set = reader.expect(der::SET)?;
             let mut members = reader.inside(set);
             let mut attributes = Vec::new();
             while !members.is_empty() {
-                let pair = members.expect(der::SEQUENCE)?;
-                let mut pair = members.inside(pair);
+                let mut pair = members.sequence()?;
                 let oid = pair.oid()?.to_vec();
-                let value = pair.any()?;
-                attributes.push(Attribute { oid, tag: value.tag, value: value.body.to_vec() });
+                let value = pair.element()?;
+                attributes.push(Attribute { oid, tag: value.tag, value: value.content.to_vec() });
             }
             relative.push(attributes);
         }
-        Some(Self { raw: raw.to_vec(), relative })
+        Ok(Self { raw: raw.to_vec(), relative })
     }
 
     /// All attributes, in the order of the bytes.
@@ -198,7 +195,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_can_be_read_as_a_name(bytes: Vec<u8>) {
-            if let Some(name) = Name::read(&bytes, Lengths::Padded) {
+            if let Ok(name) = Name::read(&bytes, Lengths::Padded) {
                 let _ = (name.display(), name.canonical(), name.common_name());
             }
         }

@@ -9,11 +9,11 @@ use num_bigint::BigUint;
 use ring::signature::{self as fast, RsaPublicKeyComponents, UnparsedPublicKey};
 use sha2::Digest as _;
 
-use super::curves::Curve;
-use super::der::{self, Lengths, Reader};
 use super::elliptic::Group;
-use super::key::{Key, bit_length};
+use super::key::Key;
 use super::signing::{Digest, Signing};
+use crate::parse::der::{self, Lengths, Reader, bit_length};
+use crate::parse::key::curves::Curve;
 
 /// What checking a signature came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ fn pss(
     message: &[u8],
     signature: &[u8],
 ) -> Option<bool> {
-    let bits = usize::try_from(bit_length(key.n).checked_sub(1)?).ok()?;
+    let bits = bit_length(key.n).checked_sub(1)?;
     let encoded = opened(key, signature)?;
     let encoded = encoded.get(encoded.len().checked_sub(bits.div_ceil(8))?..)?;
     let (encoded, last) = encoded.split_at_checked(encoded.len().checked_sub(1)?)?;
@@ -222,13 +222,11 @@ fn mgf1(digest: Digest, seed: &[u8], length: usize) -> Option<Vec<u8>> {
 /// The two numbers of a DSA or ECDSA signature, each between 0 and the order.
 fn pair(signature: &[u8], order: &BigUint) -> Option<(BigUint, BigUint)> {
     let mut outer = Reader::new(signature, Lengths::Minimal);
-    let sequence = outer.expect(der::SEQUENCE).filter(|_| outer.is_empty())?;
-    let mut numbers = outer.inside(sequence);
+    let mut numbers = outer.sequence().ok().filter(|_| outer.is_empty())?;
     let mut number = || {
-        let body = numbers.expect(der::INTEGER)?.body;
-        let positive = der::minimal_integer(body) && body.first()? & 0x80 == 0;
-        let number = BigUint::from_bytes_be(body);
-        (positive && number != BigUint::ZERO && number < *order).then_some(number)
+        let digits = der::natural(numbers.expect(der::INTEGER).ok()?.content).ok()?;
+        let number = BigUint::from_bytes_be(digits);
+        (number != BigUint::ZERO && number < *order).then_some(number)
     };
     Some((number()?, number()?))
 }

@@ -1,7 +1,8 @@
 //! Signature algorithms.
 
-use super::der::{self, Reader};
 use super::fields::{Algorithm, Fields};
+use crate::parse::der::{self, Fault, Lengths, Reader};
+use crate::parse::key::{ED448, ED25519};
 
 /// A digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +105,8 @@ impl Signing {
                 2 => Self::Dsa(Digest::Sha256),
                 _ => Self::Unknown,
             },
-            [0x2b, 0x65, 0x70] => Self::Ed25519,
-            [0x2b, 0x65, 0x71] => Self::Ed448,
+            ED25519 => Self::Ed25519,
+            ED448 => Self::Ed448,
             _ => Self::Unknown,
         }
     }
@@ -136,35 +137,30 @@ impl Signing {
 }
 
 /// RSASSA-PSS-params, whose every field has a default that means SHA-1 and 20 bytes of salt.
-fn pss(parameters: &[u8]) -> Option<Signing> {
-    let mut outer = Reader::new(parameters, der::Lengths::Padded);
-    let sequence = outer.expect(der::SEQUENCE)?;
-    let mut fields = outer.inside(sequence);
-    let digest = match fields.optional(der::explicit(0))? {
+fn pss(parameters: &[u8]) -> Result<Signing, Fault> {
+    let mut fields = Reader::new(parameters, Lengths::Padded).sequence()?;
+    let digest = match fields.optional(der::CONTEXT_0)? {
         Some(wrapped) => digest(fields.inside(wrapped))?,
         None => Digest::Sha1,
     };
-    let mask = match fields.optional(der::explicit(1))? {
+    let mask = match fields.optional(der::CONTEXT_1)? {
         Some(wrapped) => {
-            let mut wrapped = fields.inside(wrapped);
-            let generator = wrapped.expect(der::SEQUENCE)?;
-            let mut generator = wrapped.inside(generator);
+            let mut generator = fields.inside(wrapped).sequence()?;
             generator.oid()?;
             self::digest(generator)?
         }
         None => Digest::Sha1,
     };
-    let salt = match fields.optional(der::explicit(2))? {
+    let salt = match fields.optional(der::constructed(2))? {
         Some(wrapped) => {
             let number = fields.inside(wrapped).expect(der::INTEGER)?;
-            usize::try_from(der::small_integer(number.body)?).ok()?
+            usize::try_from(der::natural_u64(number.content)?).map_err(|_| Fault::Malformed)?
         }
         None => 20,
     };
-    Some(Signing::Pss { digest, mask, salt })
+    Ok(Signing::Pss { digest, mask, salt })
 }
 
-fn digest(mut reader: Reader<'_>) -> Option<Digest> {
-    let algorithm = reader.expect(der::SEQUENCE)?;
-    Digest::named(reader.inside(algorithm).oid()?)
+fn digest(mut reader: Reader<'_>) -> Result<Digest, Fault> {
+    Digest::named(reader.sequence()?.oid()?).ok_or(Fault::Malformed)
 }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BIT_STRING, CONTEXT_0, Element, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE};
+use super::{
+    BIT_STRING, CONTEXT_0, Element, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE,
+    UTC_TIME,
+};
 
 /// The content of a PKCS#7 `SignedData` (1.2.840.113549.1.7.2): the `.p7b` with a chain in it.
 const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
@@ -105,7 +108,8 @@ fn first_tags(mut fields: Reader<'_>) -> Option<([u8; 10], usize)> {
     let mut tags = [0; 10];
     let mut count = 0;
     while !fields.is_empty() && count < tags.len() {
-        tags[count] = fields.element().ok()?.tag;
+        // Zeros are what is left of a file after a crash, not a field.
+        tags[count] = fields.element().ok().map(|field| field.tag).filter(|tag| *tag != 0)?;
         count += 1;
     }
     Some((tags, count))
@@ -123,10 +127,8 @@ fn of_signed(mut fields: Reader<'_>) -> Structure {
         [INTEGER, SEQUENCE, SEQUENCE] | [INTEGER, SEQUENCE, SEQUENCE, CONTEXT_0] => {
             Structure::CertificateRequest
         }
-        // 0x17 and 0x18 are the two types of times.
-        [INTEGER, SEQUENCE, SEQUENCE, 0x17 | 0x18, ..] | [SEQUENCE, SEQUENCE, 0x17 | 0x18, ..] => {
-            Structure::RevocationList
-        }
+        [INTEGER, SEQUENCE, SEQUENCE, UTC_TIME | GENERALIZED_TIME, ..]
+        | [SEQUENCE, SEQUENCE, UTC_TIME | GENERALIZED_TIME, ..] => Structure::RevocationList,
         _ => Structure::Unknown,
     }
 }
@@ -169,6 +171,14 @@ mod tests {
         assert_eq!(with(0), Structure::PrivateKey);
         assert_eq!(with(3), Structure::Pkcs12);
         assert_eq!(with(4), Structure::Unknown);
+    }
+
+    #[test]
+    fn zeros_are_no_field() {
+        let key: [(u8, &[u8]); 3] = [(INTEGER, &[0]), (SEQUENCE, &[]), (OCTET_STRING, &[])];
+        assert_eq!(Structure::of(&fields(&key)), Structure::PrivateKey);
+        let with_zeros = [&key[..], &[(0, &[])]].concat();
+        assert_eq!(Structure::of(&fields(&with_zeros)), Structure::Unknown);
     }
 
     #[test]

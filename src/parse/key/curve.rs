@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::super::der::{
-    self, Element, Fault, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, without_leading_zeros,
+    self, Element, Fault, INTEGER, Lengths, OCTET_STRING, OID, Reader, SEQUENCE,
+    without_leading_zeros,
 };
+use super::curves::{self, CURVES};
 
 /// An elliptic curve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,76 +37,32 @@ pub enum Curve {
     Unrecognised(String),
 }
 
-struct Known {
-    curve: Curve,
-    name: &'static str,
-    oid: &'static [u8],
-    /// [`hash_of`] the curve's parameters. Computed from
-    /// `openssl ecparam -name NAME -param_enc explicit`; a test does it again.
-    parameters: &'static str,
-}
-
-static KNOWN: [Known; 8] = [
-    Known {
-        curve: Curve::P224,
-        name: "P-224",
-        oid: &[0x2b, 0x81, 0x04, 0x00, 0x21],
-        parameters: "82e21615ea894eaabd1b095fac48ff3537602b6a38732f2909611ad3bbc9ae39",
-    },
-    Known {
-        curve: Curve::P256,
-        name: "P-256",
-        oid: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-        parameters: "d0825b3d3abdbc60db017ee6b2e0a2e3d4179680040e45c9a19655825e9270eb",
-    },
-    Known {
-        curve: Curve::P384,
-        name: "P-384",
-        oid: &[0x2b, 0x81, 0x04, 0x00, 0x22],
-        parameters: "83c3fa139d0d69a10ecdf9d194ab7a524eee8bbca238ba6950046069cd8bccc1",
-    },
-    Known {
-        curve: Curve::P521,
-        name: "P-521",
-        oid: &[0x2b, 0x81, 0x04, 0x00, 0x23],
-        parameters: "90a6bff1eac622667dba9172ad04c904a553614297d5486c38a97f2ef564066b",
-    },
-    Known {
-        curve: Curve::Secp256k1,
-        name: "secp256k1",
-        oid: &[0x2b, 0x81, 0x04, 0x00, 0x0a],
-        parameters: "4542b876fdcb5e472ca8acd66ead0f7d4a50e3ccee41bc5e49a46a9e40304fd5",
-    },
-    Known {
-        curve: Curve::BrainpoolP256r1,
-        name: "brainpoolP256r1",
-        oid: &[0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07],
-        parameters: "6751b08f86cf15908c39aa59d1c7911c9f311fce0c39ddfb2d398f17fbdc17f7",
-    },
-    Known {
-        curve: Curve::BrainpoolP384r1,
-        name: "brainpoolP384r1",
-        oid: &[0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0b],
-        parameters: "5396e9be72e6a1646fc32d44aef8a826d619f41a0b49dc84fd8f157a62cd7223",
-    },
-    Known {
-        curve: Curve::BrainpoolP512r1,
-        name: "brainpoolP512r1",
-        oid: &[0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0d],
-        parameters: "f91e6b4ae3efadd0bfb1ba4329243ee758d9df34611624f54e9542daf92f4533",
-    },
+/// The name of each in [`CURVES`].
+static NAMES: [(Curve, &str); 8] = [
+    (Curve::P224, "P-224"),
+    (Curve::P256, "P-256"),
+    (Curve::P384, "P-384"),
+    (Curve::P521, "P-521"),
+    (Curve::Secp256k1, "secp256k1"),
+    (Curve::BrainpoolP256r1, "brainpoolP256r1"),
+    (Curve::BrainpoolP384r1, "brainpoolP384r1"),
+    (Curve::BrainpoolP512r1, "brainpoolP512r1"),
 ];
 
 impl Curve {
     /// The curve in an `ECParameters` (RFC 3279, 2.3.5), and whether it is written out.
     pub(super) fn of_parameters(parameters: Element<'_>) -> Result<(Self, bool), Fault> {
         match parameters.tag {
-            OID => Ok((Self::named(parameters.content), false)),
+            OID => {
+                let oid = parameters.content;
+                let known = curves::Curve::named(oid).and_then(Self::known);
+                Ok((known.unwrap_or_else(|| Self::Other(der::dotted_if_usual(oid))), false))
+            }
             SEQUENCE => {
-                let parameters = hash_of(Reader::new(parameters.content))?;
-                let known = KNOWN.iter().find(|known| known.parameters == parameters);
-                let curve = known.map(|known| known.curve.clone());
-                Ok((curve.unwrap_or(Self::Unrecognised(parameters)), true))
+                let fields = Reader::new(parameters.content, Lengths::Padded);
+                let written = Written::read(fields)?;
+                let known = CURVES.iter().find(|curve| written.is(curve)).and_then(Self::known);
+                Ok((known.unwrap_or_else(|| Self::Unrecognised(written.hash())), true))
             }
             // NULL stands for the curve of the issuer, which nobody has ever used.
             _ => Err(Fault::Malformed),
@@ -112,12 +71,11 @@ impl Curve {
 
     /// The curve's usual name, if it is one of those known here.
     pub(super) fn name(&self) -> Option<&'static str> {
-        KNOWN.iter().find(|known| known.curve == *self).map(|known| known.name)
+        NAMES.iter().find(|(curve, _)| curve == self).map(|(_, name)| *name)
     }
 
-    fn named(oid: &[u8]) -> Self {
-        let known = KNOWN.iter().find(|known| known.oid == oid);
-        known.map_or_else(|| Self::Other(der::dotted(oid)), |known| known.curve.clone())
+    fn known(curve: &curves::Curve) -> Option<Self> {
+        NAMES.iter().find(|(_, name)| *name == curve.name).map(|(curve, _)| curve.clone())
     }
 }
 
@@ -131,21 +89,50 @@ impl fmt::Display for Curve {
     }
 }
 
-/// A hash of all that defines the curve: the field, both coefficients, the base point and its
-/// order. A look-alike with another base point has another hash.
-fn hash_of(mut parameters: Reader<'_>) -> Result<String, Fault> {
-    parameters.expect(INTEGER)?; // The version.
-    let mut field = parameters.sequence()?;
-    field.expect(OID)?;
-    // Curves over binary fields have a structure here, and are none of those known.
-    let prime = field.element()?.content;
-    let mut coefficients = parameters.sequence()?;
-    let (a, b) = (coefficients.expect(OCTET_STRING)?, coefficients.expect(OCTET_STRING)?);
-    let base = parameters.expect(OCTET_STRING)?.content;
-    let (sign, x) = compressed(base).ok_or(Fault::Malformed)?;
-    let order = parameters.unsigned()?;
-    let [prime, a, b] = [prime, a.content, b.content].map(without_leading_zeros);
-    Ok(super::hash(&[prime, a, b, &[sign], x, order]))
+/// All that defines a curve: the field, both coefficients, the base point and its order. A
+/// look-alike with another base point is another curve.
+struct Written<'a> {
+    prime: &'a [u8],
+    a: &'a [u8],
+    b: &'a [u8],
+    base_sign: u8,
+    base_x: &'a [u8],
+    order: &'a [u8],
+}
+
+impl<'a> Written<'a> {
+    fn read(mut fields: Reader<'a>) -> Result<Self, Fault> {
+        fields.expect(INTEGER)?; // The version.
+        let mut field = fields.sequence()?;
+        field.expect(OID)?;
+        // Curves over binary fields have a structure here, and are none of those known.
+        let prime = field.element()?.content;
+        let mut coefficients = fields.sequence()?;
+        let (a, b) = (coefficients.expect(OCTET_STRING)?, coefficients.expect(OCTET_STRING)?);
+        let base = fields.expect(OCTET_STRING)?.content;
+        let (base_sign, base_x) = compressed(base).ok_or(Fault::Malformed)?;
+        let order = fields.unsigned()?;
+        let [prime, a, b] = [prime, a.content, b.content].map(without_leading_zeros);
+        Ok(Self { prime, a, b, base_sign, base_x, order })
+    }
+
+    fn is(&self, curve: &curves::Curve) -> bool {
+        let is = |number: &[u8], digits: &str| {
+            HEXLOWER.encode(number).trim_start_matches('0') == digits.trim_start_matches('0')
+        };
+        let y_is_odd = curve.y.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']);
+        is(self.prime, curve.p)
+            && is(self.a, curve.a)
+            && is(self.b, curve.b)
+            && is(self.base_x, curve.x)
+            && self.base_x.len() == curve.width()
+            && self.base_sign == 2 + u8::from(y_is_odd)
+            && is(self.order, curve.order)
+    }
+
+    fn hash(&self) -> String {
+        super::hash(&[self.prime, self.a, self.b, &[self.base_sign], self.base_x, self.order])
+    }
 }
 
 /// The sign byte and the first coordinate of a point (SEC 1, 2.3.3).
@@ -162,5 +149,59 @@ pub(super) fn compressed(point: &[u8]) -> Option<(u8, &[u8])> {
             Some((2 + (coordinates.last()? & 1), x))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::der::{wrap, wrap_unsigned};
+    use super::*;
+
+    /// The curve as `ECParameters`, with its base point compressed or not.
+    fn written_out(curve: &curves::Curve, is_compressed: bool) -> Vec<u8> {
+        let number = |digits: &str| {
+            let even = digits.len().next_multiple_of(2);
+            HEXLOWER.decode(format!("{digits:0>even$}").as_bytes()).unwrap()
+        };
+        let base = [&[4], &number(curve.x)[..], &number(curve.y)].concat();
+        let (sign, x) = compressed(&base).unwrap();
+        let base = if is_compressed { [&[sign], x].concat() } else { base.clone() };
+        let prime_field = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
+        let prime = wrap_unsigned(&number(curve.p));
+        let [a, b] = [curve.a, curve.b].map(|digits| wrap(OCTET_STRING, &[&number(digits)]));
+        wrap(
+            SEQUENCE,
+            &[
+                &wrap_unsigned(&[1]),
+                &wrap(SEQUENCE, &[&wrap(OID, &[&prime_field]), &prime]),
+                &wrap(SEQUENCE, &[&a, &b]),
+                &wrap(OCTET_STRING, &[&base]),
+                &wrap_unsigned(&number(curve.order)),
+            ],
+        )
+    }
+
+    fn curve_of(parameters: &[u8]) -> Curve {
+        Curve::of_parameters(Element::only(parameters).unwrap()).unwrap().0
+    }
+
+    #[test]
+    fn written_out_or_named_is_one_curve() {
+        for (curve, name) in &NAMES {
+            let parameters = CURVES.iter().find(|curve| curve.name == *name).unwrap();
+            assert_eq!(curve_of(&wrap(OID, &[parameters.oid])), *curve);
+            for is_compressed in [false, true] {
+                assert_eq!(curve_of(&written_out(parameters, is_compressed)), *curve);
+            }
+        }
+    }
+
+    #[test]
+    fn another_base_point_is_another_curve() {
+        let p256 = CURVES.iter().find(|curve| curve.name == "P-256").unwrap();
+        let mut parameters = written_out(p256, true);
+        let sign = parameters.windows(2).position(|bytes| bytes == [3, 0x6b]).unwrap();
+        parameters[sign] = 2;
+        assert!(matches!(curve_of(&parameters), Curve::Unrecognised(_)));
     }
 }

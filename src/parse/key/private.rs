@@ -11,8 +11,8 @@ use crate::parse::der::{
     self, CONTEXT_0, CONTEXT_1, Element, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, Structure,
 };
 
-/// The implicit `[1] BIT STRING` of PKCS#8 version 2 (RFC 5958): the public key.
-const PUBLIC_KEY: u8 = 0x81;
+/// The implicit BIT STRING of PKCS#8 version 2 (RFC 5958): the public key.
+const PUBLIC_KEY: u8 = der::primitive(1);
 
 /// What a private key in `der` is, whichever of the formats it has.
 ///
@@ -44,7 +44,7 @@ pub fn of_private(der: &[u8]) -> Result<Key, Fault> {
 fn of_pkcs8(mut fields: Reader<'_>) -> Result<Key, Fault> {
     fields.small()?;
     let identifier = fields.expect(SEQUENCE)?;
-    let mut algorithm = Reader::new(identifier.content);
+    let mut algorithm = fields.inside(identifier);
     let oid = algorithm.expect(OID)?.content;
     let key = fields.expect(OCTET_STRING)?.content;
     fields.optional(CONTEXT_0)?; // Attributes.
@@ -69,7 +69,11 @@ fn of_pkcs8(mut fields: Reader<'_>) -> Result<Key, Fault> {
             None => Ok(Key { format, algorithm: Algorithm::Ed448, public: None }),
         },
         DSA => Ok(Key { format, algorithm: Algorithm::Dsa, public: None }),
-        other => Ok(Key { format, algorithm: Algorithm::Other(der::dotted(other)), public: None }),
+        other => Ok(Key {
+            format,
+            algorithm: Algorithm::Other(der::dotted_if_usual(other)),
+            public: None,
+        }),
     }
 }
 
@@ -102,11 +106,11 @@ fn of_sec1(
     fields.small()?;
     fields.expect(OCTET_STRING)?; // The secret number.
     let inside = fields.optional(CONTEXT_0)?;
-    let inside = inside.map(|element| Reader::new(element.content).element()).transpose()?;
+    let inside = inside.map(|element| fields.inside(element).element()).transpose()?;
     let (outer_parameters, outer_point) = outside.unzip();
     let parameters = outer_parameters.or(inside).ok_or(Fault::Malformed)?;
     let point = match fields.optional(CONTEXT_1)? {
-        Some(element) => Some(Reader::new(element.content).octets_of_bit_string()?),
+        Some(element) => Some(fields.inside(element).octets_of_bit_string()?),
         None => outer_point.flatten(),
     };
     let Some(point) = point else {

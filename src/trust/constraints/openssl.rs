@@ -1,9 +1,9 @@
 //! Name constraints as OpenSSL keeps them (crypto/x509, `v3_ncons.c`).
 
 use super::{contains, ip};
-use crate::parse::certificate::der;
 use crate::parse::certificate::extensions::{GeneralName, NameConstraints, Subtree, general};
 use crate::parse::certificate::name::{Attribute, COMMON_NAME, EMAIL_ADDRESS, Name};
+use crate::parse::der::{self, Lengths, Reader};
 use crate::trust::breach::Constraint;
 use crate::trust::cert::Cert;
 
@@ -129,8 +129,8 @@ fn compare(name: &GeneralName, constraints: &NameConstraints) -> Result<(), Cons
 
 /// The identifier at the start of an otherName.
 fn other_kind(value: &[u8]) -> Option<&[u8]> {
-    let mut reader = der::Reader::new(value, der::Lengths::Padded);
-    reader.oid()
+    let mut reader = Reader::new(value, Lengths::Padded);
+    reader.oid().ok()
 }
 
 fn shown(name: &GeneralName) -> String {
@@ -143,9 +143,9 @@ fn shown(name: &GeneralName) -> String {
             let text = |bytes| ip(bytes).map(|address| address.to_string()).unwrap_or_default();
             format!("{}/{}", text(base), text(mask))
         }
-        general::DIRECTORY => Name::read(&name.value, der::Lengths::Padded)
-            .map(|name| name.display())
-            .unwrap_or_default(),
+        general::DIRECTORY => {
+            Name::read(&name.value, Lengths::Padded).map(|name| name.display()).unwrap_or_default()
+        }
         general::OTHER => "of another kind".to_owned(),
         _ => String::from_utf8_lossy(&name.value).into_owned(),
     }
@@ -156,7 +156,7 @@ fn syntax() -> Constraint {
 }
 
 fn canonical(name: &[u8]) -> Option<Vec<u8>> {
-    Name::read(name, der::Lengths::Padded).map(|name| name.canonical())
+    Name::read(name, Lengths::Padded).ok().map(|name| name.canonical())
 }
 
 /// Whether a base holds a name of its kind; `whole` is the canonical form of a directory name.

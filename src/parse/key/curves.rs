@@ -7,7 +7,7 @@
 pub(crate) struct Curve {
     pub(crate) oid: &'static [u8],
     pub(crate) name: &'static str,
-    pub(crate) bits: u32,
+    pub(crate) bits: usize,
     pub(crate) p: &'static str,
     pub(crate) a: &'static str,
     pub(crate) b: &'static str,
@@ -29,11 +29,11 @@ impl Curve {
 
     /// How many bytes a coordinate has.
     pub(crate) fn width(&self) -> usize {
-        usize::try_from(self.bits.div_ceil(8)).unwrap_or_default()
+        self.bits.div_ceil(8)
     }
 }
 
-pub(super) static CURVES: &[Curve] = &[
+pub(crate) static CURVES: &[Curve] = &[
     Curve {
         oid: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x01],
         name: "P-192",

@@ -28,6 +28,12 @@ const INDIFFERENT: &[(&str, &str)] = &[
     // `registry['dir']` could move it, but the configuration that reconfigure has written tells
     // where the images lie.
     ("storage", "/etc/gitlab/gitlab.rb"),
+    // So it is with the addresses in use, which reconfigure has written for Rails.
+    ("tls", "/etc/gitlab/gitlab.rb"),
+    ("trust", "/etc/gitlab/gitlab.rb"),
+    // A client that can read nothing there goes on with the system's store, and says nothing.
+    ("trust", "/etc/gitlab-runner/certs/ca.crt"),
+    ("trust", "/etc/gitlab-runner/certs/my-host.internal.crt"),
 ];
 
 /// No run may take more memory than this, in KiB, in a debug build.

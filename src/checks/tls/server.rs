@@ -198,17 +198,24 @@ async fn by_name(host: &Host, endpoint: &Endpoint) -> Result<Option<ChainFile>, 
     read(host, pair).await
 }
 
-/// `None` where there is no such file, or nothing in it; `tls/key-pair` says so.
+/// `None` where there is no such file; `tls/key-pair` says so. What lies there and cannot be read is
+/// told as unknown: to pass over it would be to vouch for a certificate that nobody saw.
 async fn read(host: &Host, pair: Pair) -> Result<Option<ChainFile>, Unknown> {
     let reload = reload(&pair);
     let (path, key) = (pair.certificate.value, pair.key.value);
-    let File::Read(file) = host.ask(ReadFile::<TrustFile>::at(path.clone())).await? else {
-        return Ok(None);
+    let unreadable = |why: &str| Unknown::Unreadable(format!("{path}: {why}"));
+    let file = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
+        File::Missing => return Ok(None),
+        File::Read(file) => file,
+        other => return Err(unreadable(&other.obstacle().unwrap_or_default())),
     };
     // nginx reads the file with OpenSSL and sends every certificate in it.
     let taken = file.openssl.taken.iter().take(MOST_CERTIFICATES);
     let chain: Vec<_> = taken.filter_map(|&at| file.certificates.get(at).cloned()).collect();
-    Ok((!chain.is_empty()).then_some(ChainFile { path, key, chain, reload }))
+    if chain.is_empty() {
+        return Err(unreadable("no certificate in it can be read"));
+    }
+    Ok(Some(ChainFile { path, key, chain, reload }))
 }
 
 fn reload(pair: &Pair) -> &'static str {

@@ -60,10 +60,9 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if servers.iter().all(|server| server.chains().next().is_none()) && verdict.untold.is_empty() {
         return Err(Stop::not_applicable("no certificate can be seen for the addresses in use"));
     }
-    // They only complete the chains: without them less is judged, and nothing wrongly.
-    let mut aside = Verdict::default();
-    let trusted = trusted(host, &mut aside).await;
-    let system = aside.told("the system's store", host.ask(SystemTrust).await).unwrap_or_default();
+    let trusted = trusted(host, &mut verdict).await;
+    let system =
+        verdict.told("the system's store", host.ask(SystemTrust).await).unwrap_or_default();
     let scene = Scene { servers: &servers, trusted: &trusted, system: &system };
     verdict.add(scene.judge());
     Ok(verdict)

@@ -49,7 +49,7 @@ pub async fn external_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkn
         Ok(Some(endpoint)) => Ok(Some(endpoint)),
         // What nobody can tell from gitlab.rb, reconfigure may have written out.
         untold => match generated(host).await {
-            Ok(Some((path, yml))) => Ok(url_of(&path, &yml).or(untold?)),
+            Ok(Some((path, yml))) => url_of(&path, &yml).map_or(untold, |it| Ok(Some(it))),
             Ok(None) => untold,
             Err(unknown) => untold.and(Err(unknown)),
         },

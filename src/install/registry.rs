@@ -98,7 +98,7 @@ pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
         Ok(Some(endpoint)) => Ok(Some(endpoint)),
         // What nobody can tell from gitlab.rb, reconfigure may have written out.
         untold => match generated(host).await {
-            Ok(Some((path, yml))) => Ok(in_rails(&path, &yml.registry).or(untold?)),
+            Ok(Some((path, yml))) => in_rails(&path, &yml.registry).map_or(untold, |it| Ok(Some(it))),
             Ok(None) => untold,
             Err(unknown) => untold.and(Err(unknown)),
         },

@@ -40,6 +40,11 @@ pub async fn external_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkn
         let endpoint = Endpoint::parse(&url).map_err(Unknown::Unreadable)?;
         return Ok(Some(Sourced::flag(endpoint, "--url")));
     }
+    configured_url(host).await
+}
+
+/// The same without `--url`: the address that this host's own GitLab is set up for.
+pub(super) async fn configured_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["external_url"]).told(),
         Ok(None) => Ok(None),

@@ -89,6 +89,11 @@ pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
         let endpoint = Endpoint::parse(&url).map_err(Unknown::Unreadable)?;
         return Ok(Some(Sourced::flag(endpoint, "--registry-url")));
     }
+    configured(host).await
+}
+
+/// The same without `--registry-url`: the address that this host's own files name.
+pub(super) async fn configured(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["registry_external_url"]).told(),
         Ok(None) => Ok(None),

@@ -63,6 +63,19 @@ pub(super) fn new_pair(usage: &Usage) -> String {
     )
 }
 
+/// A self-signed certificate for the key in use, which stays as it is: another certificate may
+/// have been asked for with it.
+pub(super) fn new_certificate(usage: &Usage) -> String {
+    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
+    let (days, name) = match usage.program() {
+        Program::Tokens => (3650, "-subj /CN=gitlab-issuer".to_owned()),
+        Program::Nginx | Program::Registry => (365, named(usage)),
+    };
+    format!(
+        "sudo openssl req -x509 -days {days} -key {key} \\\n  {name} \\\n  -out {certificate}"
+    )
+}
+
 fn named(usage: &Usage) -> String {
     let hosts = hosts(usage);
     let subject = hosts.first().map_or("HOST", String::as_str);

@@ -209,7 +209,9 @@ fn one_sided(home: &Utf8Path, own: &Folder, strayed: &Folder, old: bool) -> Opti
     }
     let (here, name) = (here.name(), missing.name());
     let folder = home.join(name);
-    let message = format!("there are {here} but no {name}, so GitLab asks the internet for {name}");
+    let message = format!(
+        "there is a folder for {here} but none for {name}, so GitLab asks the internet for {name}"
+    );
     let finding = Finding::notice("one-sided", folder.as_str(), message);
     let advice = format!("If {name} are wanted, fetch them too. {FETCH}");
     let fetch = missing.fetch(&folder);

@@ -269,9 +269,7 @@ fn has_all_roles(settings: &Settings) -> bool {
                 Value::Array(roles) => roles,
                 other => vec![other],
             };
-            let with_rails = |role: &Value| {
-                matches!(role, Value::String(name) if ROLES_WITH_RAILS.contains(&name.as_str()))
-            };
+            let with_rails = |role: &Value| matches!(role, Value::String(name) if ROLES_WITH_RAILS.contains(&name.as_str()));
             roles.is_empty() || roles.iter().any(with_rails)
         }
         Setting::Unknown { .. } => false,

@@ -103,7 +103,9 @@ pub(super) async fn configured(host: &Host) -> Result<Option<Sourced<Endpoint>>,
         Ok(Some(endpoint)) => Ok(Some(endpoint)),
         // What nobody can tell from gitlab.rb, reconfigure may have written out.
         untold => match generated(host).await {
-            Ok(Some((path, yml))) => in_rails(&path, &yml.registry).map_or(untold, |it| Ok(Some(it))),
+            Ok(Some((path, yml))) => {
+                in_rails(&path, &yml.registry).map_or(untold, |it| Ok(Some(it)))
+            }
             Ok(None) => untold,
             Err(unknown) => untold.and(Err(unknown)),
         },

@@ -71,9 +71,7 @@ pub(super) fn new_certificate(usage: &Usage) -> String {
         Program::Tokens => (3650, "-subj /CN=gitlab-issuer".to_owned()),
         Program::Nginx | Program::Registry => (365, named(usage)),
     };
-    format!(
-        "sudo openssl req -x509 -days {days} -key {key} \\\n  {name} \\\n  -out {certificate}"
-    )
+    format!("sudo openssl req -x509 -days {days} -key {key} \\\n  {name} \\\n  -out {certificate}")
 }
 
 fn named(usage: &Usage) -> String {

@@ -13,6 +13,10 @@ pub(super) fn both(usage: &Usage, nearby: &Nearby) -> Finding {
     let message = format!("neither this certificate nor its key exists: {}", consequence(usage));
     let finding = Finding::error("missing", usage.path(Half::Certificate).as_str(), message);
     let finding = usage.describe(finding);
+    let halves = [Half::Certificate, Half::Key];
+    if halves.iter().all(|half| nearby.is_link(usage.path(*half))) {
+        return dangling(finding, usage, halves).docs(docs_of(usage));
+    }
     let finding = match usage.program() {
         Program::Tokens => tokens(finding, usage, &new_pair(usage)),
         Program::Nginx | Program::Registry => other_pair(finding, usage, nearby),
@@ -27,9 +31,12 @@ pub(super) fn one(
     public: Option<&PublicKey>,
     nearby: &Nearby,
 ) -> Finding {
-    let what = match half {
-        Half::Certificate => "the certificate does not exist, but its key does",
-        Half::Key => "the private key does not exist, but its certificate does",
+    let link = nearby.is_link(usage.path(half));
+    let what = match (half, link) {
+        (Half::Certificate, false) => "the certificate does not exist, but its key does",
+        (Half::Certificate, true) => "the certificate is a link that leads nowhere",
+        (Half::Key, false) => "the private key does not exist, but its certificate does",
+        (Half::Key, true) => "the private key is a link that leads nowhere",
     };
     let message = format!("{what}: {}", usage.consequence(half));
     let finding = usage.describe(Finding::error("missing", usage.path(half).as_str(), message));
@@ -48,6 +55,7 @@ pub(super) fn one(
                 .seen("belongs to the other file", found)
                 .remedy("Put the file that fits into place.", with_restart(usage, half, [copy]))
         }
+        (None, _) if link => dangling(finding, usage, [half]),
         (None, Program::Tokens) => tokens(finding, usage, &mend),
         (None, Program::Nginx | Program::Registry) => {
             let advice = match half {
@@ -64,6 +72,22 @@ pub(super) fn one(
         }
     };
     finding.docs(docs_of(usage))
+}
+
+/// Whoever made the link knows where the file belongs; openssl could not write through it.
+fn dangling(
+    finding: Finding,
+    usage: &Usage,
+    halves: impl IntoIterator<Item = Half> + Clone,
+) -> Finding {
+    let words = halves.clone().into_iter().map(|half| usage.word(half)).collect::<Vec<_>>();
+    let finding = halves
+        .into_iter()
+        .fold(finding, |finding, half| finding.seen("a link that leads nowhere", usage.path(half)));
+    finding.remedy(
+        "Put the file back to which the link leads, or let the link lead to where it is now.",
+        with_restart(usage, Half::Certificate, [format!("ls -l {}", words.join(" "))]),
+    )
 }
 
 fn consequence(usage: &Usage) -> &'static str {
@@ -123,7 +147,7 @@ fn other_pair(finding: Finding, usage: &Usage, nearby: &Nearby) -> Finding {
             "sudo gitlab-ctl reconfigure".to_owned(),
             format!("# if {host} is right, for want of a CA:"),
             make,
-            "sudo gitlab-ctl restart nginx".to_owned(),
+            "sudo gitlab-ctl hup nginx".to_owned(),
         ],
     )
 }

@@ -99,13 +99,17 @@ fn alternative_name(host: &str) -> String {
     format!("{kind}:{host}")
 }
 
-/// Converts into a new file and then over the old one, which keeps its owner and mode that way.
+/// Converts into a new file and copies that over the old one, which keeps its owner and mode.
 fn convert(file: &str, command: &str) -> Vec<String> {
-    vec![
-        format!("sudo {command} {file}.new"),
-        format!("sudo cp {file}.new {file}"),
-        format!("sudo rm {file}.new"),
-    ]
+    vec![format!("sudo {command} {file}.new \\\n  && {}", put_over(file))]
+}
+
+/// Nothing is copied over the file unless something came of it: a mistyped passphrase leaves the
+/// new file empty, and a pasted command does not wait to be told so.
+fn put_over(file: &str) -> String {
+    format!(
+        "sudo grep -q BEGIN {file}.new \\\n  && sudo cp {file}.new {file} \\\n  && sudo rm {file}.new"
+    )
 }
 
 fn edit(file: &str, script: &str) -> Vec<String> {
@@ -139,8 +143,7 @@ fn of_shape(shape: &Shape, usage: &Usage, half: Half) -> (String, Vec<String>) {
         (Shape::Base64OfPem, _) => {
             let advice = "Decode the file, which was encoded once too often.".to_owned();
             let decode = format!("sudo base64 -d {file} | sudo tee {file}.new > /dev/null");
-            let rest = convert(file, "").split_off(1);
-            (advice, [vec![private_file(file), decode], rest].concat())
+            (advice, vec![private_file(file), decode, put_over(file)])
         }
         (Shape::LiteralNewlines, _) => {
             ("Turn the two characters \\n into line ends.".to_owned(), edit(file, r"s/\\n/\n/g"))

@@ -24,19 +24,24 @@ pub(super) fn both(usage: &Usage, nearby: &Nearby) -> Finding {
     finding.docs(docs_of(usage))
 }
 
-/// One half is there; `public` is its public key, if the file can be read.
+/// One half is not there; `other` says whether the other one is, where that could be seen, and
+/// `public` is its public key, if the file can be read.
 pub(super) fn one(
     usage: &Usage,
     half: Half,
+    other: bool,
     public: Option<&PublicKey>,
     nearby: &Nearby,
 ) -> Finding {
     let link = nearby.is_link(usage.path(half));
-    let what = match (half, link) {
-        (Half::Certificate, false) => "the certificate does not exist, but its key does",
-        (Half::Certificate, true) => "the certificate is a link that leads nowhere",
-        (Half::Key, false) => "the private key does not exist, but its certificate does",
-        (Half::Key, true) => "the private key is a link that leads nowhere",
+    let (this, its) = match half {
+        Half::Certificate => ("certificate", "key"),
+        Half::Key => ("private key", "certificate"),
+    };
+    let what = match (link, other) {
+        (true, _) => format!("the {this} is a link that leads nowhere"),
+        (false, true) => format!("the {this} does not exist, but its {its} does"),
+        (false, false) => format!("the {this} does not exist"),
     };
     let message = format!("{what}: {}", usage.consequence(half));
     let finding = usage.describe(Finding::error("missing", usage.path(half).as_str(), message));

@@ -258,6 +258,10 @@ fn one_half_is_judged_without_the_other() {
         nearby: Nearby::default(),
     };
     assert_eq!(codes(&judge(&scene)), ["empty"]);
+    // Nothing is said of a file that nobody could look at.
+    let missing = Scene { certificate: Some(&File::Missing), ..scene };
+    let message = &judge(&missing).findings[0].message;
+    assert!(message.starts_with("the certificate does not exist: "), "{message}");
 }
 
 #[test]

@@ -4,13 +4,15 @@ mod own_nginx;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::gitlab::{external_url, found, generated};
+use super::gitlab::{configured_url, found, generated};
 use super::{
     Endpoint, Kind, Settings, Sourced, Written, kind, rails_root, registry, settings, spelled,
 };
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
+use crate::parse::gitlab_rb::Setting;
 use crate::parse::setting::{Located, Scalar};
+use crate::parse::value::Value;
 
 /// Where the Linux package looks for certificates that nobody named.
 pub const SSL_FOLDER: &str = "/etc/gitlab/ssl";
@@ -53,11 +55,22 @@ impl std::fmt::Display for User {
     }
 }
 
+/// Where the Linux package generates nginx' files: up to 18.4, and from 18.5 on.
+const NGINX_FOLDERS: [&str; 2] =
+    ["/var/opt/gitlab/nginx/conf", "/var/opt/gitlab/nginx/conf/service_conf"];
+
+/// The roles of a node with Rails, and so with nginx in front of it.
+const ROLES_WITH_RAILS: [&str; 3] = ["application_role", "geo_primary_role", "geo_secondary_role"];
+
 /// A web server of the Linux package: the setting of its address, and the sections in which its
 /// certificate may be named (from 19.2 on the longer ones).
 struct WebServer {
     user: User,
     url: &'static str,
+    /// What it stands in front of: nginx has no server for a service that is switched off here.
+    service: &'static str,
+    /// The names of its generated file.
+    generated: &'static [&'static str],
     sections: &'static [&'static [&'static str]],
 }
 
@@ -65,26 +78,36 @@ const WEB_SERVERS: [WebServer; 5] = [
     WebServer {
         user: User::GitlabNginx,
         url: "external_url",
+        service: "gitlab_rails",
+        generated: &["gitlab-http.conf", "gitlab-rails.conf"],
         sections: &[&["gitlab_rails", "nginx"], &["nginx"]],
     },
     WebServer {
         user: User::RegistryNginx,
         url: "registry_external_url",
+        service: "registry",
+        generated: &["gitlab-registry.conf"],
         sections: &[&["registry", "nginx"], &["registry_nginx"]],
     },
     WebServer {
         user: User::OtherNginx,
         url: "pages_external_url",
+        service: "gitlab_pages",
+        generated: &["gitlab-pages.conf"],
         sections: &[&["gitlab_pages", "nginx"], &["pages_nginx"]],
     },
     WebServer {
         user: User::OtherNginx,
         url: "gitlab_kas_external_url",
+        service: "gitlab_kas",
+        generated: &["gitlab-kas.conf"],
         sections: &[&["gitlab_kas", "nginx"], &["gitlab_kas_nginx"]],
     },
     WebServer {
         user: User::OtherNginx,
         url: "mattermost_external_url",
+        service: "mattermost",
+        generated: &["gitlab-mattermost-http.conf"],
         sections: &[&["mattermost_nginx"]],
     },
 ];
@@ -107,12 +130,16 @@ pub async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
 pub async fn shown_by(host: &Host, endpoint: &Endpoint) -> Result<Option<Pair>, Unknown> {
     let is = |url: Option<Sourced<Endpoint>>| url.is_some_and(|url| url.value.is_server(endpoint));
     let user = match () {
-        () if is(external_url(host).await?) => Some(User::GitlabNginx),
-        () if is(registry::external(host).await?) => Some(User::RegistryNginx),
+        () if is(configured_url(host).await?) => Some(User::GitlabNginx),
+        () if is(registry::configured(host).await?) => Some(User::RegistryNginx),
         () => None,
     };
     let pairs = pairs(host).await?;
     let configured = pairs.into_iter().find(|pair| Some(pair.user) == user);
+    // A balancer or another node speaks TLS for it: what lies here under its name is not shown.
+    if configured.is_none() && user.is_some() && settings(host).await?.is_some() {
+        return Ok(None);
+    }
     let pair = configured.unwrap_or_else(|| Pair {
         user: user.unwrap_or(User::OtherNginx),
         certificate: default_path(endpoint, &endpoint.host, "crt"),
@@ -172,16 +199,8 @@ async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
     }
     let mut pairs = Vec::new();
     for server in &WEB_SERVERS {
-        let url = match server.url {
-            "external_url" => external_url(host).await?,
-            "registry_external_url" => registry::external(host).await?,
-            other => other_url(&settings, other)?,
-        };
-        let Some(url) = url.filter(|url| url.value.https) else { continue };
-        let off =
-            |key| server.sections.iter().any(|it| is_off(&settings, &[it, &[key][..]].concat()));
-        // A balancer in front speaks TLS in nginx' stead.
-        if off("enable") || off("listen_https") {
+        let Some(url) = url_of(host, &settings, server).await? else { continue };
+        if !is_here(host, &settings, server).await? {
             continue;
         }
         let name = name_of_files(&settings, server.url, &url.value);
@@ -200,6 +219,61 @@ async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
         });
     }
     Ok(pairs)
+}
+
+/// The address of a server, if it is https.
+async fn url_of(
+    host: &Host,
+    settings: &Settings,
+    server: &WebServer,
+) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let url = match server.url {
+        "external_url" => configured_url(host).await?,
+        // Rails may know a registry on another node, which takes other settings.
+        name @ "registry_external_url" => match settings.url(&[name]) {
+            Written::Unset => None,
+            Written::Known(_) | Written::Untold(_) => registry::configured(host).await?,
+        },
+        other => other_url(settings, other)?,
+    };
+    Ok(url.filter(|url| url.value.https))
+}
+
+/// Whether nginx on this node speaks TLS for a service.
+async fn is_here(host: &Host, settings: &Settings, server: &WebServer) -> Result<bool, Unknown> {
+    let off = |key| server.sections.iter().any(|it| is_off(settings, &[it, &[key][..]].concat()));
+    // A balancer in front speaks TLS in nginx' stead.
+    if off("enable") || off("listen_https") || is_off(settings, &[server.service, "enable"]) {
+        return Ok(false);
+    }
+    if has_all_roles(settings) {
+        return Ok(true);
+    }
+    // Which services the other roles bring along is the package's matter: its files tell.
+    for folder in NGINX_FOLDERS {
+        for name in server.generated {
+            if host.ask(FileFacts::of(Utf8Path::new(folder).join(name))).await?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether this node serves as all that GitLab needs, or at least as its web application.
+fn has_all_roles(settings: &Settings) -> bool {
+    match settings.all().get(&["roles"]) {
+        Setting::Unset => true,
+        Setting::Known { value, .. } => {
+            let roles = match value {
+                Value::Array(roles) => roles,
+                other => vec![other],
+            };
+            let with_rails = |role: &Value| matches!(role, Value::String(name) if ROLES_WITH_RAILS.contains(&name.as_str()));
+            roles.is_empty() || roles.iter().any(with_rails)
+        }
+        Setting::Unknown { .. } => false,
+    }
 }
 
 /// Whether the nginx of the package is switched off, so that another one stands in its stead.

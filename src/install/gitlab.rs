@@ -40,6 +40,11 @@ pub async fn external_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkn
         let endpoint = Endpoint::parse(&url).map_err(Unknown::Unreadable)?;
         return Ok(Some(Sourced::flag(endpoint, "--url")));
     }
+    configured_url(host).await
+}
+
+/// The same without `--url`: the address that this host's own GitLab is set up for.
+pub(super) async fn configured_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["external_url"]).told(),
         Ok(None) => Ok(None),
@@ -49,7 +54,7 @@ pub async fn external_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkn
         Ok(Some(endpoint)) => Ok(Some(endpoint)),
         // What nobody can tell from gitlab.rb, reconfigure may have written out.
         untold => match generated(host).await {
-            Ok(Some((path, yml))) => Ok(url_of(&path, &yml).or(untold?)),
+            Ok(Some((path, yml))) => url_of(&path, &yml).map_or(untold, |it| Ok(Some(it))),
             Ok(None) => untold,
             Err(unknown) => untold.and(Err(unknown)),
         },

@@ -89,6 +89,11 @@ pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
         let endpoint = Endpoint::parse(&url).map_err(Unknown::Unreadable)?;
         return Ok(Some(Sourced::flag(endpoint, "--registry-url")));
     }
+    configured(host).await
+}
+
+/// The same without `--registry-url`: the address that this host's own files name.
+pub(super) async fn configured(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["registry_external_url"]).told(),
         Ok(None) => Ok(None),
@@ -98,7 +103,9 @@ pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
         Ok(Some(endpoint)) => Ok(Some(endpoint)),
         // What nobody can tell from gitlab.rb, reconfigure may have written out.
         untold => match generated(host).await {
-            Ok(Some((path, yml))) => Ok(in_rails(&path, &yml.registry).or(untold?)),
+            Ok(Some((path, yml))) => {
+                in_rails(&path, &yml.registry).map_or(untold, |it| Ok(Some(it)))
+            }
             Ok(None) => untold,
             Err(unknown) => untold.and(Err(unknown)),
         },

@@ -22,7 +22,8 @@ pub(super) struct Exported<'a> {
 impl Exported<'_> {
     /// What is wrong with it.
     pub(super) fn judge(&self) -> Vec<Finding> {
-        if self.tree.files == 0 && self.reads_nothing() {
+        // Folders that do not belong here are not entered: there may be files in them.
+        if self.tree.files == 0 && self.tree.odd.is_empty() && self.reads_nothing() {
             return vec![self.empty()];
         }
         let mut findings = Vec::new();
@@ -72,10 +73,14 @@ impl Exported<'_> {
 
     fn nothing_to_read(&self) -> Finding {
         let all = files(self.tree.files);
+        let nothing = match self.first(ExportOddity::OtherFolder) {
+            Some(folder) if self.tree.files == 0 => format!("GitLab does not look into {folder}/"),
+            _ => format!("GitLab reads none of the {all} in it"),
+        };
         let (code, message) = if self.tree.has_v2 {
-            ("nothing-to-read", format!("GitLab reads none of the {all} in it"))
+            ("nothing-to-read", nothing)
         } else {
-            ("no-v2", format!("there is no folder v2, and GitLab reads none of the {all} in it"))
+            ("no-v2", format!("there is no folder v2, and {nothing}"))
         };
         let mut finding =
             self.finding(Severity::Error, code, message).seen("GitLab reads", self.data.pattern());
@@ -367,6 +372,19 @@ mod tests {
         assert_eq!(judge(DataType::Licenses, &tree), []);
         tree.files = 1;
         assert_eq!(judge(DataType::Licenses, &tree), []);
+    }
+
+    #[test]
+    fn folders_that_are_not_entered_are_not_called_empty() {
+        let tree = |oddity, name: &str| {
+            let sample = Sample { count: 1, first: [name.to_owned()].into() };
+            ExportTree { odd: [(oddity, sample)].into(), ..ExportTree::default() }
+        };
+        let found = only(&tree(ExportOddity::NoVersion, "maven"));
+        assert_eq!((found.severity, found.code), (Severity::Error, "no-v2"));
+        assert!(found.message.contains("maven lies where v2 belongs"), "{}", found.message);
+        let found = only(&tree(ExportOddity::OtherFolder, "old"));
+        assert_eq!(found.message, "there is no folder v2, and GitLab does not look into old/");
     }
 
     #[test]

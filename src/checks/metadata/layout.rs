@@ -86,7 +86,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     verdict.add(places.misnamed(&own.listing));
     verdict.add(elsewhere(&places, &own, &strayed));
-    verdict.add(one_sided(&home, &own, &strayed, old.is_some()));
+    // An old folder that nobody could look at may or may not be there.
+    if old.as_ref().is_none_or(|old| old.found.is_ok()) {
+        verdict.add(one_sided(&home, &own, &strayed, old.is_some()));
+    }
     let read = own.exports.into_iter().chain(old);
     for export in read {
         judge(&mut verdict, &places, account.as_ref(), export);
@@ -209,7 +212,9 @@ fn one_sided(home: &Utf8Path, own: &Folder, strayed: &Folder, old: bool) -> Opti
     }
     let (here, name) = (here.name(), missing.name());
     let folder = home.join(name);
-    let message = format!("there are {here} but no {name}, so GitLab asks the internet for {name}");
+    let message = format!(
+        "there is a folder for {here} but none for {name}, so GitLab asks the internet for {name}"
+    );
     let finding = Finding::notice("one-sided", folder.as_str(), message);
     let advice = format!("If {name} are wanted, fetch them too. {FETCH}");
     let fetch = missing.fetch(&folder);

@@ -89,9 +89,11 @@ async fn registry(host: &Host) -> Option<String> {
 /// Without a registry here nothing is known of its debug server, but a public one is seen.
 async fn from_another_computer(host: &Host, is_elsewhere: bool) -> Result<Verdict, Stop> {
     let here = "no debug server is configured";
+    if !is_elsewhere {
+        return Err(Stop::not_applicable(here));
+    }
     let external = install::registry::external(host).await?;
-    let Some(external) = external.filter(|it| is_elsewhere && matches!(it.source, Source::Flag(_)))
-    else {
+    let Some(external) = external.filter(|it| matches!(it.source, Source::Flag(_))) else {
         return Err(Stop::not_applicable(here));
     };
     let socket = Endpoint { port: DOCUMENTED_PORT, ..external.value.clone() }.socket();

@@ -86,6 +86,20 @@ impl GoClient<'_> {
         judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now)
     }
 
+    /// Whether it would still accept if it were given roots alone: then what it accepts through
+    /// is only the shortest of several ways, and the end of that one does no harm.
+    pub(super) fn accepts_through_root(&self, seen: &Seen<'_>) -> bool {
+        let is_root = |der: &Der| Certificate::from_der(der).is_ok_and(|it| it.self_issued);
+        let mut store = Store::new(Client::Go);
+        for (path, file) in &self.files {
+            let roots: Vec<Der> = file.for_go().into_iter().filter(is_root).collect();
+            store.add_certificates(path.as_str(), &roots);
+        }
+        self.add_system(&mut store);
+        let verdict = judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now);
+        verdict.anchor == Some(Anchor::Root)
+    }
+
     /// All that it trusts.
     fn store(&self) -> Store {
         let mut store = Store::new(Client::Go);

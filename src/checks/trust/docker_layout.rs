@@ -8,7 +8,7 @@ use self::name::Names;
 use super::docker::accepted_without_folder;
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Stop, Verdict, check};
-use crate::host::files::{Directory, Kind};
+use crate::host::files::{Directory, Entry, Kind};
 use crate::host::network::Response;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
@@ -76,15 +76,16 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         let names = Names::new(place, facts, &listing);
         for entry in listing.entries() {
             let in_use = facts.is_registry(host, &entry.name, names.suspects(entry)).await;
-            verdict.add(names.judge(entry).filter(|_| !in_use));
             if entry.kind == Kind::File {
+                verdict.add(names.judge(entry, &[]).filter(|_| !in_use));
                 continue;
             }
             let path = format!("{}/{}", place.folder, entry.name);
             let files = host.ask(Directory::at(path.clone())).await;
-            if let Some(files) = verdict.told(&what, files) {
-                verdict.add(judge_contents(place, &path, &files.names().collect::<Vec<_>>()));
-            }
+            let files = verdict.told(&what, files);
+            let inside: Vec<_> = files.iter().flat_map(|files| files.names()).collect();
+            verdict.add(names.judge(entry, &inside).filter(|_| !in_use));
+            verdict.add(judge_contents(place, &path, &inside));
         }
     }
     if seen == 0 && verdict.untold.is_empty() {
@@ -119,7 +120,10 @@ impl Facts {
             None => (None, None),
         };
         let docker = host.ask(Directory::at(CERTS_D)).await;
-        let has = |right: &String| docker.is_ok_and(|it| it.names().any(|name| name == right));
+        let is = |entry: &Entry, right: &String| entry.name == *right && entry.kind != Kind::File;
+        let has = |right: &String| {
+            docker.is_ok_and(|it| it.entries().iter().any(|entry| is(entry, right)))
+        };
         Ok(Self {
             own: own_names(host, registry.as_ref()).await?,
             inner: inner_port(host, registry.as_ref()).await?,

@@ -63,6 +63,17 @@ pub(super) fn new_pair(usage: &Usage) -> String {
     )
 }
 
+/// A self-signed certificate for the key in use, which stays as it is: another certificate may
+/// have been asked for with it.
+pub(super) fn new_certificate(usage: &Usage) -> String {
+    let (certificate, key) = (usage.word(Half::Certificate), usage.word(Half::Key));
+    let (days, name) = match usage.program() {
+        Program::Tokens => (3650, "-subj /CN=gitlab-issuer".to_owned()),
+        Program::Nginx | Program::Registry => (365, named(usage)),
+    };
+    format!("sudo openssl req -x509 -days {days} -key {key} \\\n  {name} \\\n  -out {certificate}")
+}
+
 fn named(usage: &Usage) -> String {
     let hosts = hosts(usage);
     let subject = hosts.first().map_or("HOST", String::as_str);
@@ -88,13 +99,17 @@ fn alternative_name(host: &str) -> String {
     format!("{kind}:{host}")
 }
 
-/// Converts into a new file and then over the old one, which keeps its owner and mode that way.
+/// Converts into a new file and copies that over the old one, which keeps its owner and mode.
 fn convert(file: &str, command: &str) -> Vec<String> {
-    vec![
-        format!("sudo {command} {file}.new"),
-        format!("sudo cp {file}.new {file}"),
-        format!("sudo rm {file}.new"),
-    ]
+    vec![format!("sudo {command} {file}.new \\\n  && {}", put_over(file))]
+}
+
+/// Nothing is copied over the file unless something came of it: a mistyped passphrase leaves the
+/// new file empty, and a pasted command does not wait to be told so.
+fn put_over(file: &str) -> String {
+    format!(
+        "sudo grep -q BEGIN {file}.new \\\n  && sudo cp {file}.new {file} \\\n  && sudo rm {file}.new"
+    )
 }
 
 fn edit(file: &str, script: &str) -> Vec<String> {
@@ -128,8 +143,7 @@ fn of_shape(shape: &Shape, usage: &Usage, half: Half) -> (String, Vec<String>) {
         (Shape::Base64OfPem, _) => {
             let advice = "Decode the file, which was encoded once too often.".to_owned();
             let decode = format!("sudo base64 -d {file} | sudo tee {file}.new > /dev/null");
-            let rest = convert(file, "").split_off(1);
-            (advice, [vec![private_file(file), decode], rest].concat())
+            (advice, vec![private_file(file), decode, put_over(file)])
         }
         (Shape::LiteralNewlines, _) => {
             ("Turn the two characters \\n into line ends.".to_owned(), edit(file, r"s/\\n/\n/g"))

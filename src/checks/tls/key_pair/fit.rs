@@ -222,11 +222,11 @@ fn wrong_order(usage: &Usage, certificates: &Certificates, number: usize) -> Fin
         Program::Nginx => finding.seen("nginx says", "key values mismatch"),
         _ => finding.seen("the registry says", "tls: private key does not match public key"),
     };
-    let commands = [
-        format!("sudo sed -n '{first},{last}p' {word} | sudo tee {word}.sorted > /dev/null"),
-        format!("sudo sed '{first},{last}d' {word} | sudo tee -a {word}.sorted > /dev/null"),
-        format!("sudo cp {word}.sorted {word}"),
-    ];
+    let commands = [format!(
+        "sudo sed -n '{first},{last}p' {word} | sudo tee {word}.sorted > /dev/null \\\n  \
+         && sudo sed '{first},{last}d' {word} | sudo tee -a {word}.sorted > /dev/null \\\n  \
+         && sudo cp {word}.sorted {word}"
+    )];
     finding
         .remedy(
             "Put the server's own certificate first, then the intermediate ones.",

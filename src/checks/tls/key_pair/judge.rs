@@ -61,8 +61,12 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
     });
     let keys = readable(&mut verdict, scene, Half::Key, |file| reader(Half::Key).key(file));
     let missing = |half, public: Option<&PublicKey>| {
+        let other = match half {
+            Half::Certificate => scene.key.is_some(),
+            Half::Key => scene.certificate.is_some(),
+        };
         matches!(scene.file(half), Some(File::Missing))
-            .then(|| absent::one(usage, half, public, &scene.nearby))
+            .then(|| absent::one(usage, half, other, public, &scene.nearby))
     };
     if certificates.is_some() && has_stray_key(usage, scene.certificate) {
         verdict.add([leak::finding(usage, scene.is_open_to_all, is_kept(scene))]);

@@ -20,6 +20,8 @@ const MOST: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Nearby {
     files: Vec<Other>,
+    /// Those files of the pair that are links.
+    links: BTreeSet<Utf8PathBuf>,
     /// What this host calls itself, which tells a wrong name from a right one.
     pub(super) own_name: Option<String>,
 }
@@ -39,10 +41,14 @@ pub(super) async fn nearby(host: &Host, usage: &Usage) -> Nearby {
     let own = [usage.path(Half::Certificate), usage.path(Half::Key)];
     let folders: BTreeSet<_> = own.iter().filter_map(|path| path.parent()).collect();
     let mut paths = Vec::new();
+    let mut links = BTreeSet::new();
     for folder in folders {
         let Ok(listing) = host.ask(Directory::at(folder)).await else { continue };
-        let files =
-            listing.entries().iter().filter(|it| matches!(it.kind, Kind::File | Kind::Link));
+        let entries = listing.entries().iter();
+        let linked = entries.clone().filter(|it| it.kind == Kind::Link);
+        let linked = linked.map(|it| folder.join(&it.name));
+        links.extend(linked.filter(|path| own.contains(&path.as_path())));
+        let files = entries.filter(|it| matches!(it.kind, Kind::File | Kind::Link));
         let files = files.filter(|it| is_of_interest(&it.name)).map(|it| folder.join(&it.name));
         paths.extend(files.filter(|path| !own.contains(&path.as_path())).take(MOST));
     }
@@ -55,7 +61,7 @@ pub(super) async fn nearby(host: &Host, usage: &Usage) -> Nearby {
     });
     let files = join_all(read).await.into_iter().flatten().collect();
     let own_name = host.ask(System).await.ok().map(|system| system.name);
-    Nearby { files, own_name }
+    Nearby { files, links, own_name }
 }
 
 /// `host.crt`, but also `host.key.old` and `host.pem-2025`.
@@ -68,7 +74,18 @@ impl Nearby {
     #[cfg(test)]
     pub(super) fn of(files: Vec<(&str, PemFile)>) -> Self {
         let files = files.into_iter().map(|(path, file)| Other::new(path.into(), &file));
-        Self { files: files.collect(), own_name: None }
+        Self { files: files.collect(), ..Self::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_link(mut self, path: &str) -> Self {
+        self.links.insert(path.into());
+        self
+    }
+
+    /// Whether a file of the pair is a link. One that is not there, but a link, leads nowhere.
+    pub(super) fn is_link(&self, path: &Utf8Path) -> bool {
+        self.links.contains(path)
     }
 
     /// The file with the private key of this public one.

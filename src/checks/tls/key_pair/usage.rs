@@ -116,7 +116,9 @@ impl Usage {
             (Program::Nginx, _) if written_in("/etc/nginx") => {
                 Some("sudo nginx -t && sudo systemctl restart nginx")
             }
-            (Program::Nginx, _) => Some("sudo gitlab-ctl restart nginx"),
+            // One that runs keeps what it has if the files are still wrong, and one that cannot
+            // start is started again every second.
+            (Program::Nginx, _) => Some("sudo gitlab-ctl hup nginx"),
             // Rails reads the key for each token anew.
             (Program::Tokens, Half::Key) => None,
             _ if written_in("/etc/docker/registry") => {
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn services_are_restarted_by_who_started_them() {
         let mut usage = usages([pair(User::GitlabNginx, "a")]).remove(0);
-        assert_eq!(usage.restart(Half::Key), Some("sudo gitlab-ctl restart nginx"));
+        assert_eq!(usage.restart(Half::Key), Some("sudo gitlab-ctl hup nginx"));
         usage.certificate.source =
             Source::File { path: "/etc/nginx/conf.d/gitlab.conf".into(), line: Some(3) };
         assert_eq!(usage.restart(Half::Key), Some("sudo nginx -t && sudo systemctl restart nginx"));

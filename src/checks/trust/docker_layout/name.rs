@@ -28,11 +28,11 @@ impl<'a> Names<'a> {
 
     /// Whether a folder may be called wrong, unless a registry answers under its name.
     pub(super) fn suspects(&self, entry: &Entry) -> bool {
-        entry.kind != Kind::File && self.judge(entry).is_some()
+        entry.kind != Kind::File && self.judge(entry, &[]).is_some()
     }
 
-    /// What is wrong with one entry, judged by its name.
-    pub(super) fn judge(&self, entry: &Entry) -> Option<Finding> {
+    /// What is wrong with one entry, judged by its name; `inside` are the names in it.
+    pub(super) fn judge(&self, entry: &Entry, inside: &[&str]) -> Option<Finding> {
         let (name, right) = (entry.name.as_str(), self.facts.right.as_deref());
         let is_right = Some(name) == right;
         if entry.kind == Kind::File {
@@ -64,7 +64,7 @@ impl<'a> Names<'a> {
                 let target = format!("{}/{right}", self.place.folder);
                 Some(self.explaining(finding).seen("image names start with", right).remedy(
                     "Give the folder the host and port that stand in the image names.",
-                    [format!("sudo mv {} {}", word(&path), word(&target))],
+                    moves(&path, inside, &target),
                 ))
             }
         }
@@ -132,7 +132,7 @@ impl<'a> Names<'a> {
     /// What is wrong with a name that is not the right one; `None` if it may belong to another
     /// registry.
     fn fault(&self, name: &str) -> Option<String> {
-        if name == "https:" || name == "http:" {
+        if is_scheme(name) {
             return Some("a URL became a folder name: the scheme does not belong there".to_owned());
         }
         let folder = Endpoint::parse(&format!("https://{name}")).ok();
@@ -174,6 +174,24 @@ impl<'a> Names<'a> {
     }
 }
 
+/// Whether a URL was given as a folder: its scheme became one.
+fn is_scheme(name: &str) -> bool {
+    name == "https:" || name == "http:"
+}
+
+/// The commands that let a folder be called otherwise. `mkdir -p` makes a folder in a folder of a
+/// URL, and the inner one is meant.
+fn moves(path: &str, inside: &[&str], target: &str) -> Vec<String> {
+    let scheme = path.rsplit('/').next().is_some_and(is_scheme);
+    match inside {
+        [name] if scheme && !is_certificate(name) => vec![
+            format!("sudo mv {} {}", word(&format!("{path}/{name}")), word(target)),
+            format!("sudo rmdir {}", word(path)),
+        ],
+        _ => vec![format!("sudo mv {} {}", word(path), word(target))],
+    }
+}
+
 fn is_certificate(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".crt", ".pem", ".cer", ".cert"].iter().any(|ending| name.ends_with(ending))
@@ -203,7 +221,7 @@ mod tests {
 
     fn judge_all(facts: &Facts, place: &Place, listing: &Listing) -> Vec<Finding> {
         let names = Names::new(place, facts, listing);
-        listing.entries().iter().filter_map(|entry| names.judge(entry)).collect()
+        listing.entries().iter().filter_map(|entry| names.judge(entry, &[])).collect()
     }
 
     fn severities(facts: &Facts, names: &[&str]) -> Vec<Severity> {
@@ -269,6 +287,23 @@ mod tests {
         }
         let listing = listing(&["README"], Kind::File);
         assert!(judge_all(&facts, &PLACES[0], &listing).is_empty());
+    }
+
+    #[test]
+    fn the_folder_in_the_folder_of_a_url_is_the_one_to_move() {
+        let facts = facts("https://git.example.test:5050");
+        let listing = listing(&["https:"], Kind::Directory);
+        let names = Names::new(&PLACES[0], &facts, &listing);
+        let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"]).unwrap();
+        let folder = "/etc/docker/certs.d";
+        let from = format!("sudo mv {folder}/https:/git.example.test:5050");
+        assert_eq!(
+            judged.remedy.commands,
+            [
+                format!("{from} {folder}/git.example.test:5050"),
+                format!("sudo rmdir {folder}/https:")
+            ]
+        );
     }
 
     #[test]

@@ -142,6 +142,42 @@ fn the_file_that_fits_is_found() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_no_file_to_be_made() {
+    let link = "/etc/gitlab/ssl/git.example.test.crt";
+    let nearby = Nearby::of(Vec::new()).with_link(link);
+    let key = of(Sample::rsa(1).key_pem());
+    let verdict = judged_with(User::GitlabNginx, File::Missing, key, Passphrase::NotTold, nearby);
+    let finding = &verdict.findings[0];
+    assert!(finding.message.contains("a link that leads nowhere"), "{}", finding.message);
+    let commands = finding.remedy.commands.join("\n");
+    assert!(!commands.contains("openssl"), "{commands}");
+}
+
+#[test]
+fn a_key_whose_certificate_is_missing_is_kept() {
+    let key = of(Sample::rsa(1).key_pem());
+    let verdict = judged(User::GitlabNginx, File::Missing, key);
+    let commands = verdict.findings[0].remedy.commands.join("\n");
+    assert!(commands.contains("-key /etc/gitlab/ssl/git.example.test.key"), "{commands}");
+    assert!(!commands.contains("-newkey") && !commands.contains("-keyout"), "{commands}");
+}
+
+#[test]
+fn nothing_is_copied_over_a_file_unless_something_came_of_it() {
+    let sample = Sample::rsa(1);
+    let header = "KEY-----\nProc-Type: 4,ENCRYPTED\n\n";
+    let key = of(pem("RSA PRIVATE KEY", &sample.old).replacen("KEY-----\n", header, 1));
+    let (certificate, nearby) = (of(sample.certificate_pem()), Nearby::of(Vec::new()));
+    let verdict = judged_with(User::GitlabNginx, certificate, key, Passphrase::NotTold, nearby);
+    let commands = &verdict.findings[0].remedy.commands;
+    let copies = commands.iter().filter(|it| it.contains("sudo cp "));
+    for copy in copies.clone() {
+        assert!(copy.contains("&& sudo grep -q BEGIN") && copy.contains("&& sudo cp"), "{copy}");
+    }
+    assert_eq!(copies.count(), 1);
+}
+
+#[test]
 fn nginx_may_be_told_the_passphrase() {
     let sample = Sample::rsa(1);
     let key = pem("RSA PRIVATE KEY", &sample.old).replacen(
@@ -222,6 +258,10 @@ fn one_half_is_judged_without_the_other() {
         nearby: Nearby::default(),
     };
     assert_eq!(codes(&judge(&scene)), ["empty"]);
+    // Nothing is said of a file that nobody could look at.
+    let missing = Scene { certificate: Some(&File::Missing), ..scene };
+    let message = &judge(&missing).findings[0].message;
+    assert!(message.starts_with("the certificate does not exist: "), "{message}");
 }
 
 #[test]

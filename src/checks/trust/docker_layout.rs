@@ -8,7 +8,7 @@ use self::name::Names;
 use super::docker::accepted_without_folder;
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Stop, Verdict, check};
-use crate::host::files::{Directory, Entry, Kind};
+use crate::host::files::{Directory, Entry, Kind, Listing};
 use crate::host::network::Response;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};

@@ -1,5 +1,7 @@
 //! The commands and their flags. Every flag can also be given as `GLDOCTOR_...` in the environment.
 
+use std::net::Ipv6Addr;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -136,7 +138,7 @@ pub(super) struct LookArgs {
     #[arg(long, value_name = "URL", env = "GLDOCTOR_REGISTRY_URL", value_parser = http_url)]
     pub(super) registry_url: Option<String>,
     /// A time server to compare the clock with, besides the configured ones (repeatable)
-    #[arg(long, value_name = "HOST[:PORT]", env = "GLDOCTOR_NTP", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST[:PORT]", env = "GLDOCTOR_NTP", value_delimiter = ',', value_parser = time_server)]
     pub(super) ntp: Vec<String>,
     /// How long to wait for each answer
     #[arg(long, value_name = "TIME", default_value = "10s", env = "GLDOCTOR_TIMEOUT", value_parser = duration)]
@@ -300,6 +302,28 @@ fn http_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// `HOST`, `HOST:PORT`, `[IPv6]`, `[IPv6]:PORT` or a bare IPv6 address. A port that is none would
+/// be taken for a part of the name, and the name for one that does not resolve.
+fn time_server(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected HOST or HOST:PORT";
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_name = !host.is_empty() && !host.contains(['/', ':', '[', ']', '@', ' ']);
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if !is_name && address.is_none_or(|address| address.parse::<Ipv6Addr>().is_err()) {
+        return Err(EXPECTED.to_owned());
+    }
+    match port.map(str::parse::<NonZeroU16>) {
+        Some(Err(_)) => Err(format!("{EXPECTED}, the port from 1 to 65535")),
+        Some(Ok(_)) | None => Ok(text.to_owned()),
+    }
+}
+
 fn threshold(text: &str) -> Result<(String, u64), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     let value = value.parse().map_err(|_| format!("'{value}' is not a whole number"))?;
@@ -318,6 +342,16 @@ fn times_are_read_with_and_without_a_unit() {
     assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
     assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
     assert!(duration("-1s").is_err() && duration("soon").is_err() && duration("0").is_err());
+}
+
+#[test]
+fn time_servers_have_a_host_and_a_port_from_1_to_65535() {
+    for right in ["ntp1", "10.0.0.1:1123", "fd00::1", "[fd00::1]", "[fd00::1]:123"] {
+        assert!(time_server(right).is_ok(), "{right}");
+    }
+    for wrong in ["", ":123", "ntp1:", "ntp1:0", "ntp1:99999", "ntp://ntp1", "[x]:1", "a b"] {
+        assert!(time_server(wrong).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -27,9 +27,11 @@ const SELF_COMPILED_RAILS: &str = "/home/git/gitlab";
 pub async fn kind(host: &Host) -> Result<Option<Kind>, Unknown> {
     let exists = async |path: &str| Ok(host.ask(FileFacts::of(path)).await?.is_some());
     // The folder of the package alone is enough: gitlab.rb may lie in a volume that is not mapped.
-    if exists("/etc/gitlab/gitlab.rb").await? || exists(PACKAGE_RAILS).await? {
+    let written = exists("/etc/gitlab/gitlab.rb").await;
+    if written == Ok(true) || exists(PACKAGE_RAILS).await? {
         return Ok(Some(Kind::LinuxPackage));
     }
+    written?;
     let self_compiled = exists("/home/git/gitlab/config/gitlab.yml").await?;
     Ok(self_compiled.then_some(Kind::SelfCompiled))
 }

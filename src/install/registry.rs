@@ -93,7 +93,7 @@ pub async fn external(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
 }
 
 /// The same without `--registry-url`: the address that this host's own files name.
-pub(super) async fn configured(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+pub async fn configured(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["registry_external_url"]).told(),
         Ok(None) => Ok(None),

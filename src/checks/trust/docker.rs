@@ -6,7 +6,7 @@ use crate::checks::reach::{Reach, reach};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
 use crate::install::docker::Unverified;
-use crate::install::{self, Endpoint};
+use crate::install::{self, Endpoint, Source};
 use daemon::Daemon;
 pub(super) use daemon::accepted_without_folder;
 
@@ -125,17 +125,20 @@ async fn realm(host: &Host, registry: &Endpoint) -> Result<Option<Endpoint>, Unk
     if asked.is_some() {
         return Ok(asked);
     }
-    // The configuration of this host's registry says nothing of another one.
-    let own = install::registry::external(host).await?.is_some_and(|it| it.value == *registry);
+    // The configuration of this host's registry says nothing of another one, and neither does
+    // GitLab's address unless a flag gives both.
+    let gitlab = install::gitlab::external_url(host).await?;
+    let own = install::registry::configured(host).await?.is_some_and(|it| it.value == *registry);
     if !own {
-        return Ok(None);
+        let given = gitlab.filter(|url| matches!(url.source, Source::Flag(_)));
+        return Ok(given.map(|url| url.value.server()));
     }
     let config = install::registry::config(host).await?;
     let written = config.and_then(|it| it.yml.auth.token_realm);
     if let Some(realm) = written.and_then(|it| Endpoint::parse(&it.value.to_string()).ok()) {
         return Ok(Some(realm.server()));
     }
-    Ok(install::gitlab::external_url(host).await?.map(|url| url.value.server()))
+    Ok(gitlab.map(|url| url.value.server()))
 }
 
 /// The realm of a challenge such as `Bearer realm="https://gitlab/jwt/auth",service="..."`.

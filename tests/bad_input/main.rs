@@ -34,6 +34,12 @@ const INDIFFERENT: &[(&str, &str)] = &[
     // A client that can read nothing there goes on with the system's store, and says nothing.
     ("trust", "/etc/gitlab-runner/certs/ca.crt"),
     ("trust", "/etc/gitlab-runner/certs/my-host.internal.crt"),
+    // No client reads this one: it is only where the system's store was made from.
+    ("trust/matrix", "/usr/local/share/ca-certificates/my-host.internal.crt"),
+    // A file without any certificate completes no chain, and holds nothing weak.
+    ("tls/strength", "/etc/docker/certs.d/my-host.internal:5000/ca.crt"),
+    ("tls/strength", "/etc/gitlab-runner/certs/ca.crt"),
+    ("tls/strength", "/usr/local/share/ca-certificates/my-host.internal.crt"),
 ];
 
 /// No run may take more memory than this, in KiB, in a debug build.

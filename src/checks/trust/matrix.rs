@@ -52,7 +52,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     Ok(verdict)
 }
 
-/// Some accept and some refuse. What that breaks, the check of the refusing client says.
+/// Some clients refuse, or all of them. What that breaks, the check of the refusing client says.
 fn disagreement(row: &Row) -> Option<Finding> {
     let who = |accepts: bool| -> Vec<&str> {
         let cells = row.clients.iter().filter(|cell| cell.accepted == Some(accepts));
@@ -64,8 +64,7 @@ fn disagreement(row: &Row) -> Option<Finding> {
     }
     let message =
         format!("{} accept its certificate, but not {}", accept.join(", "), refuse.join(", "));
-    let finding =
-        Finding::notice("clients-disagree", &row.endpoint, message).docs(docs::SSL_TROUBLE);
+    let finding = Finding::notice(code, &row.endpoint, message).docs(docs::SSL_TROUBLE);
     let finding = row.clients.iter().fold(finding, |finding, cell| {
         let verdict = match cell.accepted {
             Some(true) => "accepts",

@@ -59,11 +59,16 @@ fn disagreement(row: &Row) -> Option<Finding> {
         cells.map(|cell| cell.client).collect()
     };
     let (accept, refuse) = (who(true), who(false));
-    if accept.is_empty() || refuse.is_empty() {
-        return None;
-    }
-    let message =
-        format!("{} accept its certificate, but not {}", accept.join(", "), refuse.join(", "));
+    let (code, message) = match (accept.join(", "), refuse.join(", ")) {
+        (_, refuse) if refuse.is_empty() => return None,
+        (accept, refuse) if accept.is_empty() => {
+            ("all-refuse", format!("its certificate is refused by every client here: {refuse}"))
+        }
+        (accept, refuse) => (
+            "clients-disagree",
+            format!("its certificate is accepted by {accept}, but refused by {refuse}"),
+        ),
+    };
     let finding = Finding::notice(code, &row.endpoint, message).docs(docs::SSL_TROUBLE);
     let finding = row.clients.iter().fold(finding, |finding, cell| {
         let verdict = match cell.accepted {

@@ -8,7 +8,7 @@ use self::name::Names;
 use super::docker::accepted_without_folder;
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Stop, Verdict, check};
-use crate::host::files::{Directory, Entry, Kind};
+use crate::host::files::{Directory, Entry, Kind, Listing};
 use crate::host::network::Response;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
@@ -83,7 +83,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             let path = format!("{}/{}", place.folder, entry.name);
             let files = host.ask(Directory::at(path.clone())).await;
             let files = verdict.told(&what, files);
-            let inside: Vec<_> = files.iter().flat_map(|files| files.names()).collect();
+            let inside: Vec<_> = files.iter().flat_map(Listing::names).collect();
             verdict.add(names.judge(entry, &inside).filter(|_| !in_use));
             verdict.add(judge_contents(place, &path, &inside));
         }

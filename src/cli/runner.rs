@@ -22,6 +22,7 @@ pub(super) fn machine(args: &LookArgs) -> anyhow::Result<Machine> {
         url: args.url.clone(),
         registry_url: args.registry_url.clone(),
         ntp: args.ntp.clone(),
+        elsewhere: scope.root.is_some() || !scope.maps.is_empty(),
         thresholds: args.threshold.iter().cloned().collect(),
     };
     Ok(Machine::new(scope, request, args.timeout).at(args.at))

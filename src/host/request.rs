@@ -16,6 +16,9 @@ pub struct Request {
     pub registry_url: Option<String>,
     /// `--ntp`: time servers to ask besides the configured ones, `HOST[:PORT]`.
     pub ntp: Vec<String>,
+    /// `--root` or `--map`: the files are those of a container or of another disk, so a loopback
+    /// address in them is not this system's.
+    pub elsewhere: bool,
     /// `--threshold KEY=VALUE`.
     pub thresholds: BTreeMap<String, u64>,
 }

@@ -1,5 +1,7 @@
 //! The container registry: its addresses, its configuration, its storage.
 
+use std::net::IpAddr;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::gitlab::{found, generated, port, scalar};
@@ -142,6 +144,18 @@ pub async fn internal(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown>
     }))
 }
 
+/// Why nobody can reach from here what listens on an address of its own system, if so.
+pub async fn out_of_reach(host: &Host, listening: &Endpoint) -> Option<String> {
+    let address = listening.host.parse::<IpAddr>();
+    let loopback = listening.host == "localhost" || address.is_ok_and(|it| it.is_loopback());
+    // A recording that does not say it was made where the files are at home.
+    let elsewhere = host.ask(Requested).await.is_ok_and(|it| it.elsewhere);
+    (loopback && elsewhere).then(|| {
+        let socket = listening.socket();
+        format!("{socket} is a loopback address of the system that the files belong to")
+    })
+}
+
 /// "Every interface" is reached over loopback from the same host.
 pub fn reachable_from_here(listening: &str) -> String {
     match listening {
@@ -154,17 +168,18 @@ pub fn reachable_from_here(listening: &str) -> String {
 /// The debug server's address as it was written; `None` where there is none. What the registry
 /// runs with counts; only without it does `gitlab.rb`.
 pub async fn debug_address(host: &Host) -> Result<Option<Sourced<String>>, Unknown> {
-    if let Some(config) = config(host).await? {
-        let address = config.yml.http.debug_addr.as_ref();
-        return Ok(address.map(|address| Sourced {
+    let address = match config(host).await? {
+        Some(config) => config.yml.http.debug_addr.as_ref().map(|address| Sourced {
             value: address.value.to_string(),
             source: found(&config.path, address),
-        }));
-    }
-    match settings(host).await? {
-        Some(settings) => settings.text(&["registry", "debug_addr"]).told(),
-        None => Ok(None),
-    }
+        }),
+        None => match settings(host).await? {
+            Some(settings) => settings.text(&["registry", "debug_addr"]).told()?,
+            None => None,
+        },
+    };
+    // The registry takes an empty address for none.
+    Ok(address.filter(|address| !address.value.is_empty()))
 }
 
 /// Where the registry of this host keeps its images; `None` if there is no registry here.
@@ -209,4 +224,25 @@ async fn written_storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     let path = path.map(|path| path.map(Utf8PathBuf::from));
     let default = Sourced::default(PACKAGE_STORAGE.into(), "the Linux package's default");
     Ok(Some(Storage::Filesystem(path.unwrap_or(default))))
+}
+
+#[test]
+fn an_empty_address_is_no_debug_server() {
+    let recorded = |address: &str| {
+        let text = serde_json::json!({ "version": 1, "looks": [
+            { "kind": "gitlab-rb", "ask": { "path": "/etc/gitlab/gitlab.rb" },
+              "reply": { "answer": "missing" } },
+            { "kind": "registry-config",
+              "ask": { "path": "/var/opt/gitlab/registry/config.yml",
+                       "environment": PACKAGE_ENVIRONMENT },
+              "reply": { "answer": { "read": { "http": {
+                  "debug_addr": { "value": { "text": address } } } } } } }
+        ] });
+        let recording = crate::host::Recording::parse(text.to_string().as_bytes()).unwrap();
+        let host = Host::recorded(recording.looks);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(debug_address(&host)).unwrap().map(|it| it.value)
+    };
+    assert_eq!(recorded("localhost:5001").as_deref(), Some("localhost:5001"));
+    assert_eq!(recorded(""), None);
 }

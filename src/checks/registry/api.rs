@@ -49,6 +49,14 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if external.is_none() && internal.is_none() && verdict.untold.is_empty() {
         return Err(Stop::not_applicable("no registry is configured on this host"));
     }
+    let hidden = match &internal {
+        Some(internal) => install::registry::out_of_reach(host, &internal.value).await,
+        None => None,
+    };
+    if let Some(why) = hidden.clone().filter(|_| external.is_none() && verdict.untold.is_empty()) {
+        return Err(Stop::NotApplicable(why));
+    }
+    let internal = internal.filter(|_| hidden.is_none());
     let keeper = Keeper::of(host).await;
     // A flag may name the registry of another host, which this host's own does not stand behind.
     let is_own = external.as_ref().is_some_and(|it| !matches!(it.source, Source::Flag(_)));

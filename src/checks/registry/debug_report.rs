@@ -67,12 +67,31 @@ impl Debug {
 
     /// What to write, and how to put it into effect.
     fn rewritten(&self, finding: Finding, why: &str) -> Finding {
+        // What stands in the environment outranks both files.
+        if let Some(variable) = self.variable() {
+            let change = format!(
+                "{why}: change {variable} in registry['env'] in /etc/gitlab/gitlab.rb, which \
+                 outranks registry['debug_addr'], and reconfigure"
+            );
+            return finding.remedy(
+                self.keeper.advice(&change),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            );
+        }
         self.keeper.configure(
             finding,
             why,
             "registry['debug_addr'] = \"localhost:5001\"",
             "http.debug.addr: localhost:5001",
         )
+    }
+
+    /// The environment variable that gives the address, if one does.
+    fn variable(&self) -> Option<&str> {
+        match &self.address.source {
+            Source::Default(why) => why.strip_prefix("environment variable "),
+            Source::File { .. } | Source::Flag(_) => None,
+        }
     }
 
     pub(super) fn unreadable(&self) -> Finding {

@@ -60,7 +60,11 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         https: config.as_ref().is_some_and(speaks_tls),
         ..listening.clone()
     };
-    match reach(host, &near, HEALTH).await {
+    let health = match install::registry::out_of_reach(host, &near).await {
+        Some(why) => Err(Unknown::LeftOut(why)),
+        None => reach(host, &near, HEALTH).await,
+    };
+    match health {
         // What the file says is judged all the same; if that is fine, nothing has been seen of
         // the server itself, so the check does not pass.
         Err(Unknown::LeftOut(why)) if verdict.findings.is_empty() => {

@@ -13,6 +13,9 @@ pub enum Cause {
     Clock,
     /// A host name that does not resolve as it should.
     Name(String),
+    /// What keeps a service from starting, such as a setting that it refuses; the service as
+    /// `host:port`.
+    Startup(String),
     /// What makes a running service refuse everything, such as its storage; the service as
     /// `host:port`.
     Health(String),
@@ -21,6 +24,8 @@ pub enum Cause {
     Backend(String),
     /// A service that cannot be reached, as `host:port`.
     Service(String),
+    /// What makes the registry refuse GitLab's tokens: another key, issuer or service.
+    Tokens,
     /// A file or folder that lies or is called wrong, by its right path.
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.

@@ -72,7 +72,8 @@ fn unconnected(examined: &Examined, way: &Way, failure: &Failure) -> Finding {
     match failure {
         Failure::Refused if internal => {
             let message = "the registry does not listen here: it is down, or has another address";
-            examined.keeper.start(examined.error("refused", message))
+            let finding = examined.keeper.start(examined.error("refused", message));
+            finding.follows(Cause::Startup(examined.endpoint.socket()))
         }
         Failure::Refused => nobody_listens(examined, port),
         Failure::Silent(seconds) => {

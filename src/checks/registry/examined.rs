@@ -82,7 +82,9 @@ impl Examined {
     /// The registry's own health, or its absence, explains what nginx answers in its place.
     pub(super) fn because_of_registry(&self, finding: Finding) -> Finding {
         match &self.side {
-            Side::Internal => finding.follows(Cause::Health(self.endpoint.socket())),
+            Side::Internal => finding
+                .follows(Cause::Startup(self.endpoint.socket()))
+                .follows(Cause::Health(self.endpoint.socket())),
             Side::External(Some(inner)) => {
                 finding.follows(Cause::Health(inner.clone())).follows(Cause::Backend(inner.clone()))
             }

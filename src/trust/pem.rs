@@ -185,8 +185,9 @@ impl<'a> OpenSsl<'a> {
         if data.is_empty() {
             return Err(Refusal::Silent);
         }
-        let letters: Vec<u8> =
-            data.into_iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).collect();
+        // A dash ends the data (`EVP_DecodeUpdate`): a block without END swallows the next one.
+        let data = data.into_iter().take_while(|byte| *byte != b'-');
+        let letters: Vec<u8> = data.filter(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).collect();
         Ok(Block {
             label: String::from_utf8_lossy(label).into_owned(),
             headers: String::from_utf8_lossy(&headers).into_owned(),
@@ -305,7 +306,9 @@ mod tests {
         both(&glued, 0, Err(Refusal::BadEndLine));
         both(&format!("{}{GOOD}", GOOD.replace("AAEC", "AA!C")), 1, Err(Refusal::BadBase64));
         both(&format!("{GOOD}-----BEGIN A-----\n"), 1, Err(Refusal::BadEndLine));
-        both(&format!("-----BEGIN A-----\n{GOOD}"), 1, Err(Refusal::BadBase64));
+        both(&format!("-----BEGIN A-----\n{GOOD}"), 1, Ok(1));
+        both(&format!("-----BEGIN A-----\nAAEC\n{GOOD}"), 1, Ok(1));
+        both(&format!("-----BEGIN A-----\nAAE\n{GOOD}"), 1, Err(Refusal::BadBase64));
         both(&GOOD.replace("END A", "END B"), 0, Err(Refusal::BadEndLine));
     }
 

@@ -43,4 +43,5 @@ mod registry_debug;
 mod replay;
 mod site;
 mod standin;
+mod stores;
 mod trust;

@@ -344,7 +344,7 @@ fn print_file(path: &Utf8Path) -> String {
 }
 
 /// Mends a file that is there but unreadable for Go, where a command can.
-fn rewrite(unread: &Unread) -> Option<Remedy> {
+pub(super) fn rewrite(unread: &Unread) -> Option<Remedy> {
     let file = word(unread.path.as_str());
     let (advice, command) = match unread.code.as_str() {
         "byte-order-mark" => {

@@ -9,11 +9,18 @@ mod docker_layout;
 mod mend;
 mod runner;
 mod shown;
+mod system;
 mod tell;
 
 /// Checks of the trust that clients on this host have.
 pub(super) static GROUP: Group = Group {
     name: "trust",
     about: "who accepts the certificates, and why not",
-    checks: &[&docker::CHECK, &docker_layout::CHECK, &docker_insecure::CHECK, &runner::CHECK],
+    checks: &[
+        &docker::CHECK,
+        &docker_layout::CHECK,
+        &docker_insecure::CHECK,
+        &runner::CHECK,
+        &system::CHECK,
+    ],
 };

@@ -207,6 +207,21 @@ pub(crate) fn dotted(oid: &[u8]) -> String {
     others.iter().fold(format!("{root}.{second}"), |text, number| format!("{text}.{number}"))
 }
 
+/// An element with a body, as DER writes it.
+pub(crate) fn element(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![tag];
+    if let Ok(short @ 0..0x80) = u8::try_from(body.len()) {
+        bytes.push(short);
+    } else {
+        let length = body.len().to_be_bytes();
+        let significant: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
+        bytes.push(0x80 | u8::try_from(significant.len()).unwrap_or_default());
+        bytes.extend(significant);
+    }
+    bytes.extend(body);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +289,15 @@ mod tests {
             let mut reader = Reader::new(&bytes, Lengths::Padded);
             while reader.any().is_some() {}
             let _ = (dotted(&bytes), bit_string(&bytes), small_integer(&bytes));
+        }
+    }
+
+    #[test]
+    fn elements_are_written_as_they_are_read() {
+        for length in [0, 0x7f, 0x80, 0xff, 0x100, 0x1_0000] {
+            let written = element(OCTET_STRING, &vec![7; length]);
+            let mut reader = Reader::new(&written, Lengths::Minimal);
+            assert_eq!(reader.any().map(|element| element.body.len()), Some(length));
         }
     }
 }

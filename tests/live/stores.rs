@@ -144,3 +144,71 @@ fn a_store_to_which_nobody_added_anything_is_mended() {
     assert_eq!(scene.findings()[0]["severity"], "warning");
     scene.told_and_mended(&["unknown-authority"], [false; 3]);
 }
+
+/// What reconfigure does for GitLab's own store, in place of `gitlab-ctl`: `openssl rehash`, and a
+/// link for each certificate that it hashed where there is none yet.
+const RECONFIGURE: &str = r#"
+set -e -o pipefail
+sudo() { "$@"; }
+gitlab-ctl() {
+  [ "$1" = reconfigure ] || return 0
+  cd /etc/gitlab/trusted-certs
+  openssl rehash .
+  for link in *.[0-9]; do
+    [ -L "$link" ] || continue
+    grep -q TRUSTED "$link" && continue
+    [ -L "/opt/gitlab/embedded/ssl/certs/$link" ] ||
+      ln -s "$PWD/$(readlink "$link")" "/opt/gitlab/embedded/ssl/certs/$link"
+  done
+}
+"#;
+
+/// Whether OpenSSL, looking for it by links as Rails does, finds a root in GitLab's own store.
+fn rails_trusts(lab: &Lab, pem: &str) -> bool {
+    lab.server.write("/run/root.crt", pem);
+    let store = "/opt/gitlab/embedded/ssl/certs";
+    let arguments = ["verify", "-no-CAfile", "-CApath", store, "/run/root.crt"];
+    lab.server.run("openssl", &arguments).succeeded()
+}
+
+#[test]
+fn files_that_reconfigure_passes_over_are_mended() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    let (root, other) = (Authority::root("Lab Root"), Authority::root("Other Root"));
+    let pem = root.pem();
+    let sh = |script: &str| {
+        lab.server.must("bash", &["-c", &format!("{RECONFIGURE}\n{script}")]);
+    };
+    lab.server.write("/etc/gitlab/gitlab.rb", format!("external_url 'https://{HOST}'\n"));
+    for (name, code, content) in [
+        ("lab.crt", None, pem.as_bytes().to_vec()),
+        ("lab.CER", None, pem.replace('\n', "\r\n").into_bytes()),
+        ("lab.cert", Some("ending-not-read"), pem.as_bytes().to_vec()),
+        ("lab.der", Some("ending-not-read"), in_der(pem)),
+        ("lab.crt", Some("der"), in_der(pem)),
+        ("lab.crt", Some("several-certificates"), format!("{pem}{}", other.pem()).into_bytes()),
+    ] {
+        sh("rm -rf /etc/gitlab/trusted-certs /opt/gitlab/embedded/ssl/certs; \
+            mkdir -p /etc/gitlab/trusted-certs /opt/gitlab/embedded/ssl/certs");
+        lab.server.write(&format!("/etc/gitlab/trusted-certs/{name}"), content);
+        sh("gitlab-ctl reconfigure");
+        let told = || {
+            let run = ["run", "--only", "trust/gitlab-store", "--format", "json"];
+            let report = lab.server.gldoctor(&run).json();
+            let checks = report["checks"].as_array().unwrap();
+            let check = checks.iter().find(|check| check["id"] == "trust/gitlab-store").unwrap();
+            check["findings"].as_array().unwrap().clone()
+        };
+        let findings = told();
+        let codes: Vec<_> = findings.iter().map(|it| it["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, code.as_slice(), "{name}: {findings:#?}");
+        assert_eq!(rails_trusts(&lab, pem), code.is_none(), "{name}");
+        for finding in &findings {
+            for command in finding["remedy"]["commands"].as_array().unwrap() {
+                sh(command.as_str().unwrap());
+            }
+            assert!(rails_trusts(&lab, pem), "{name} after {finding:#?}");
+            assert!(told().is_empty(), "{name}");
+        }
+    }
+}

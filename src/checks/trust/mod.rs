@@ -6,6 +6,7 @@ mod client;
 mod docker;
 mod docker_insecure;
 mod docker_layout;
+mod gitlab_store;
 mod mend;
 mod runner;
 mod shown;
@@ -22,5 +23,6 @@ pub(super) static GROUP: Group = Group {
         &docker_insecure::CHECK,
         &runner::CHECK,
         &system::CHECK,
+        &gitlab_store::CHECK,
     ],
 };

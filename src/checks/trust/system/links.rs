@@ -33,6 +33,12 @@ impl<'a> Links<'a> {
         Self { folder, names: listing.names().collect() }
     }
 
+    /// The first link for certificates with the same subject, wherever it leads.
+    pub(in crate::checks::trust) fn first_of_subject(&self, der: &Der) -> Option<Utf8PathBuf> {
+        let name = format!("{:08x}.0", subject_hash(der)?);
+        self.names.contains(name.as_str()).then(|| self.folder.join(name))
+    }
+
     /// The link by which OpenSSL finds a certificate, as it counts them: from 0, up to the first
     /// that is missing.
     pub(in crate::checks::trust) async fn to(

@@ -28,6 +28,20 @@ pub(super) fn word(text: &str) -> String {
     quoted + "'"
 }
 
+/// Converts a file: `command` ends where its new file is to be named, and `file` is a word. The new
+/// one is copied over the old one, which keeps its owner and mode.
+pub(super) fn convert(file: &str, command: &str) -> String {
+    format!("sudo {command} {file}.new \\\n  && {}", put_over(file))
+}
+
+/// Copies `file.new` over `file`, which is a word. Nothing is copied unless something came of it: a
+/// mistyped passphrase leaves the new file empty, and a pasted command does not wait to be told so.
+pub(super) fn put_over(file: &str) -> String {
+    format!(
+        "sudo grep -q BEGIN {file}.new \\\n  && sudo cp {file}.new {file} \\\n  && sudo rm {file}.new"
+    )
+}
+
 /// Control characters, and all that does not look like what it is.
 fn hidden(c: char) -> bool {
     c.is_control()

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use ring::digest::{SHA256, digest};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use self::extensions::{GeneralName, PathLength, general, oid, purpose};
@@ -93,6 +93,15 @@ impl Certificate {
         let (fields, _) = Fields::read(bytes)?;
         Ok(Self::from(&fields))
     }
+}
+
+/// The number under which OpenSSL looks for a certificate in a folder of hash links, from its
+/// subject: `openssl x509 -subject_hash` prints it in eight hexadecimal digits. `None` if the bytes
+/// are no certificate.
+pub fn subject_hash(der: &[u8]) -> Option<u32> {
+    let (fields, _) = Fields::read(der).ok()?;
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &fields.subject.canonical());
+    hash.as_ref().first_chunk().map(|first| u32::from_le_bytes(*first))
 }
 
 impl From<&Fields> for Certificate {
@@ -203,6 +212,16 @@ mod tests {
         assert_eq!(facts.signature_algorithm, "ECDSA-SHA256");
         assert!(facts.self_issued && facts.self_signed && !facts.is_ca);
         assert!(facts.has_alternative_names);
+    }
+
+    #[test]
+    fn subjects_are_hashed_as_openssl_hashes_them() {
+        let root = include_bytes!("../host/files/trust_file/root.pem");
+        let file = crate::parse::pem::read(root);
+        let root = file.certificates().next().unwrap();
+        // `openssl x509 -noout -subject_hash`.
+        assert_eq!(subject_hash(root.as_ref()), Some(0x6e6f_7766));
+        assert_eq!(subject_hash(b"secret"), None);
     }
 
     #[test]

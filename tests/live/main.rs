@@ -43,5 +43,6 @@ mod registry_debug;
 mod replay;
 mod site;
 mod standin;
+mod stores;
 mod tls;
 mod trust;

@@ -204,6 +204,9 @@ impl GoClient<'_> {
 /// Whether the client refuses because it does not know an issuer, or has only an older one of the
 /// same name; not because of what the certificate itself is like.
 pub(super) fn is_about_authority(verdict: &Verdict) -> bool {
+    // Go's words for all of these; other clients are told by the code.
     let words = "x509: certificate signed by unknown authority";
+    let codes = ["unknown-authority", "incomplete-store"];
     verdict.error.as_ref().is_some_and(|error| error.contains(words))
+        || verdict.faults.first().is_some_and(|fault| codes.contains(&fault.code.as_str()))
 }

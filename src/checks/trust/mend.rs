@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::client::{GoClient, Lack, Seen, Target, Unread, is_about_authority};
 use crate::checks::Remedy;
-use crate::checks::shell::word;
+use crate::checks::shell::{convert, word};
 use crate::install::Endpoint;
 use crate::parse::certificate::Certificate;
 use crate::trust::{Fault, Verdict};
@@ -343,44 +343,50 @@ fn print_file(path: &Utf8Path) -> String {
     format!("sudo cat {}", word(path.as_str()))
 }
 
+/// Puts each certificate of a file into one of its own beside it. Text between them is left behind.
+pub(super) fn split(path: &Utf8Path) -> Vec<String> {
+    let file = word(path.as_str());
+    let stem = word(path.with_extension("").as_str());
+    vec![
+        format!(
+            "sudo awk -v stem={stem} '/^-----BEGIN/ {{ n++ }} n {{ print > (stem \"-\" n \".crt\") }}' \
+             {file}"
+        ),
+        format!("sudo rm {file}"),
+    ]
+}
+
 /// Mends a file that is there but unreadable for Go, where a command can.
-fn rewrite(unread: &Unread) -> Option<Remedy> {
+pub(super) fn rewrite(unread: &Unread) -> Option<Remedy> {
     let file = word(unread.path.as_str());
+    let edit = |script: &str| format!("sudo sed -i '{script}' {file}");
     let (advice, command) = match unread.code.as_str() {
-        "byte-order-mark" => {
-            ("Take the byte order mark away.", format!(r"sudo sed -i '1s/^\xEF\xBB\xBF//' {file}"))
-        }
+        "byte-order-mark" => ("Take the byte order mark away.", edit(r"1s/^\xEF\xBB\xBF//")),
         "der" => (
             "Convert the file from DER to PEM.",
-            format!("sudo openssl x509 -inform DER -in {file} -out {file}"),
+            convert(&file, &format!("openssl x509 -inform DER -in {file} -out")),
         ),
         // OpenSSL would write the first certificate and drop the others.
         "trusted-label" if unread.count == 1 => (
             "Write the certificate with the plain label.",
-            format!("sudo openssl x509 -in {file} -out {file}"),
+            convert(&file, &format!("openssl x509 -in {file} -out")),
         ),
         "x509-label" => (
             "Give the certificates the label that every client reads.",
-            format!("sudo sed -i 's/^-----\\(BEGIN\\|END\\) X509 /-----\\1 /' {file}"),
+            edit(r"s/^-----\(BEGIN\|END\) X509 /-----\1 /"),
         ),
-        "indented" => (
-            "Take the blanks before the lines away.",
-            format!("sudo sed -i 's/^[[:blank:]]*//' {file}"),
-        ),
+        "indented" => ("Take the blanks before the lines away.", edit("s/^[[:blank:]]*//")),
         "glued-markers" => (
             "Break the line between the two certificates.",
-            format!(r"sudo sed -i 's/----------BEGIN/-----\n-----BEGIN/g' {file}"),
+            edit(r"s/----------BEGIN/-----\n-----BEGIN/g"),
         ),
-        "utf-16" => {
-            let new = word(&format!("{}.new", unread.path));
-            (
-                "Convert the file from UTF-16.",
-                format!("sudo iconv -f UTF-16 -t UTF-8 -o {new} {file} && sudo mv {new} {file}"),
-            )
-        }
+        "utf-16" => (
+            "Convert the file from UTF-16.",
+            convert(&file, &format!("iconv -f UTF-16 -t UTF-8 {file} -o")),
+        ),
         "pkcs7" => (
             "Take the certificates out of the PKCS#7 bundle.",
-            format!("sudo openssl pkcs7 -print_certs -in {file} -out {file}"),
+            convert(&file, &format!("openssl pkcs7 -print_certs -in {file} -out")),
         ),
         _ => return None,
     };

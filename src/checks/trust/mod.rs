@@ -6,10 +6,12 @@ mod client;
 mod docker;
 mod docker_insecure;
 mod docker_layout;
+mod gitlab_store;
 mod matrix;
 mod mend;
 mod runner;
 mod shown;
+mod system;
 mod tell;
 
 pub use matrix::{Cell, Matrix, Row, matrix};
@@ -23,6 +25,8 @@ pub(super) static GROUP: Group = Group {
         &docker_layout::CHECK,
         &docker_insecure::CHECK,
         &runner::CHECK,
+        &system::CHECK,
+        &gitlab_store::CHECK,
         &matrix::CHECK,
     ],
 };

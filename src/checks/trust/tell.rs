@@ -119,7 +119,9 @@ impl Told<'_> {
             Lack::Unread(unread) if about_authority => {
                 (unread.code.as_str(), format!("{} {}", unread.path, unread.text))
             }
-            _ if about_authority => ("unknown-authority", self.unknown()),
+            _ if about_authority => {
+                ("unknown-authority", unknown(self.leaf, self.seen.shown, self.verdict))
+            }
             _ => (first.map_or("refused", |it| it.code.as_str()), self.verdict.why.clone()),
         };
         let code = stable(code);
@@ -166,20 +168,6 @@ impl Told<'_> {
         }
     }
 
-    /// Which certificate has no issuer, in words.
-    fn unknown(&self) -> String {
-        match self.leaf {
-            Some(leaf) if leaf.self_issued && self.seen.shown.chain.len() == 1 => {
-                "it is self-signed, and no copy of it is trusted".to_owned()
-            }
-            Some(leaf) if self.seen.shown.chain.len() == 1 => format!(
-                "it comes from '{}', whose certificate is neither sent along nor trusted",
-                leaf.issuer
-            ),
-            _ => self.verdict.why.clone(),
-        }
-    }
-
     fn with_evidence(&self, finding: Finding) -> Finding {
         let mut finding = match self.leaf {
             Some(leaf) => {
@@ -210,8 +198,22 @@ impl Finding {
     }
 }
 
+/// Which certificate has no issuer, in words.
+pub(super) fn unknown(leaf: Option<&Certificate>, shown: &Shown, verdict: &Verdict) -> String {
+    match leaf {
+        Some(leaf) if leaf.self_issued && shown.chain.len() == 1 => {
+            "it is self-signed, and no copy of it is trusted".to_owned()
+        }
+        Some(leaf) if shown.chain.len() == 1 => format!(
+            "it comes from '{}', whose certificate is neither sent along nor trusted",
+            leaf.issuer
+        ),
+        _ => verdict.why.clone(),
+    }
+}
+
 /// What Go takes from a file, in a few words.
-fn contents(file: &TrustFile) -> String {
+pub(super) fn contents(file: &TrustFile) -> String {
     const SHOWN: usize = 3;
     let certificates = file.for_go();
     let subjects = certificates.iter().filter_map(|der| Certificate::from_der(der).ok());
@@ -224,7 +226,7 @@ fn contents(file: &TrustFile) -> String {
 }
 
 /// A certificate in one line.
-fn summary(certificate: &Certificate) -> String {
+pub(super) fn summary(certificate: &Certificate) -> String {
     let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
     let names: Vec<_> = certificate.dns_names.iter().cloned().chain(addresses).collect();
     let names = match names.as_slice() {
@@ -245,7 +247,7 @@ fn summary(certificate: &Certificate) -> String {
 }
 
 /// The code as a name that lives as long as the program: the codes of `trust` are a closed list.
-fn stable(code: &str) -> &'static str {
+pub(super) fn stable(code: &str) -> &'static str {
     const CODES: [&str; 41] = [
         "binary",
         "broken-block",

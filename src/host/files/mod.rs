@@ -33,7 +33,7 @@ pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
 pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
 pub use sample::Sample;
-pub use system_trust::{SystemTrust, TrustedFile, TrustedFiles};
+pub use system_trust::{Bundle, SystemTrust, TrustedFile, TrustedFiles};
 pub use trust_file::{Reading, TrustFile};
 pub use walk::Unread;
 

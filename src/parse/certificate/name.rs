@@ -72,17 +72,15 @@ impl Name {
 
     /// A name is also equal to this one for OpenSSL if string types, letter case and runs of
     /// spaces differ. Equal names have equal keys, and the key of a leading part of a name is a
-    /// prefix of the name's key (OpenSSL: `x509_name_canon`).
+    /// prefix of the name's key. These are the bytes that OpenSSL compares and hashes
+    /// (`x509_name_canon`).
     pub(crate) fn canonical(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.raw.len());
-        for set in &self.relative {
+        let sets = self.relative.iter().map(|set| {
             let mut members: Vec<Vec<u8>> = set.iter().map(canonical_attribute).collect();
             members.sort();
-            let body = members.concat();
-            key.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-            key.extend(body);
-        }
-        key
+            der::wrap(der::SET, &[&members.concat()])
+        });
+        sets.collect::<Vec<_>>().concat()
     }
 
     /// The name as people write it, most specific part first, as far as it can be decoded.
@@ -124,13 +122,8 @@ fn canonical_attribute(attribute: &Attribute) -> Vec<u8> {
         Some(text) => (der::UTF8_STRING, fold(&text).into_bytes()),
         None => (attribute.tag, attribute.value.clone()),
     };
-    let mut key = Vec::with_capacity(attribute.oid.len() + value.len() + 9);
-    key.extend(u32::try_from(attribute.oid.len()).unwrap_or(u32::MAX).to_be_bytes());
-    key.extend(&attribute.oid);
-    key.push(tag);
-    key.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
-    key.extend(value);
-    key
+    let oid = der::wrap(der::OID, &[&attribute.oid]);
+    der::wrap(der::SEQUENCE, &[&oid, &der::wrap(tag, &[&value])])
 }
 
 /// Lower case, and every run of ASCII blanks one space, none at the ends.

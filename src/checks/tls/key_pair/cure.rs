@@ -3,7 +3,7 @@
 use super::fault::Kind;
 use super::usage::{Half, Program, Usage};
 use crate::checks::Finding;
-use crate::checks::shell::word;
+use crate::checks::shell::{convert, put_over, word};
 use crate::parse::pem::{QuirkKind, Shape};
 
 /// Adds the remedy for a fault.
@@ -99,26 +99,14 @@ fn alternative_name(host: &str) -> String {
     format!("{kind}:{host}")
 }
 
-/// Converts into a new file and copies that over the old one, which keeps its owner and mode.
-fn convert(file: &str, command: &str) -> Vec<String> {
-    vec![format!("sudo {command} {file}.new \\\n  && {}", put_over(file))]
-}
-
-/// Nothing is copied over the file unless something came of it: a mistyped passphrase leaves the
-/// new file empty, and a pasted command does not wait to be told so.
-fn put_over(file: &str) -> String {
-    format!(
-        "sudo grep -q BEGIN {file}.new \\\n  && sudo cp {file}.new {file} \\\n  && sudo rm {file}.new"
-    )
-}
-
 fn edit(file: &str, script: &str) -> Vec<String> {
     vec![format!("sudo sed -i '{script}' {file}")]
 }
 
 fn of_shape(shape: &Shape, usage: &Usage, half: Half) -> (String, Vec<String>) {
     let file = &usage.word(half);
-    let to_pem = |command: &str| ("Convert the file to PEM.".to_owned(), convert(file, command));
+    let to_pem =
+        |command: &str| ("Convert the file to PEM.".to_owned(), vec![convert(file, command)]);
     match (shape, half) {
         (Shape::DerCertificate { .. }, Half::Certificate) => {
             to_pem(&format!("openssl x509 -inform DER -in {file} -out"))
@@ -138,7 +126,7 @@ fn of_shape(shape: &Shape, usage: &Usage, half: Half) -> (String, Vec<String>) {
         (Shape::Utf16, _) => {
             let advice = "Convert the text to ASCII.".to_owned();
             let convert = convert(file, &format!("iconv -f UTF-16 -t US-ASCII {file} -o"));
-            (advice, [vec![private_file(file)], convert].concat())
+            (advice, vec![private_file(file), convert])
         }
         (Shape::Base64OfPem, _) => {
             let advice = "Decode the file, which was encoded once too often.".to_owned();
@@ -205,7 +193,7 @@ pub(super) fn exchange(finding: Finding, usage: &Usage) -> Finding {
 
 fn encrypted(usage: &Usage) -> (String, Vec<String>) {
     let file = &usage.word(Half::Key);
-    let take_off = convert(file, &format!("openssl pkey -in {file} -out"));
+    let take_off = vec![convert(file, &format!("openssl pkey -in {file} -out"))];
     if usage.program() != Program::Nginx {
         return ("Take the passphrase off the key.".to_owned(), take_off);
     }
@@ -227,7 +215,7 @@ fn relabel(right: &str, usage: &Usage, half: Half) -> (String, Vec<String>) {
     if half == Half::Certificate {
         let file = usage.word(half);
         let command = format!("openssl x509 -in {file} -out");
-        return ("Write the certificate as others do.".to_owned(), convert(&file, &command));
+        return ("Write the certificate as others do.".to_owned(), vec![convert(&file, &command)]);
     }
     (format!("Label the block as '{right}'."), edit(&usage.word(half), &script))
 }

@@ -156,8 +156,7 @@ pub async fn password_file(
     user: User,
 ) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
     let Some(settings) = settings(host).await?.filter(|settings| !brings_no_nginx(settings)) else {
-        let why = "the directive ssl_password_file of one's own nginx is not looked for";
-        return Err(Unknown::Unreadable(why.to_owned()));
+        return own_nginx::password_file(host, user).await;
     };
     let sections = WEB_SERVERS.iter().filter(|it| it.user == user).flat_map(|it| it.sections);
     let mut obstacle = None;

@@ -1,12 +1,13 @@
 //! Docker on this host: its configuration, and which registries it is told to trust how.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 
 use super::{Endpoint, Sourced, Written, settings};
-use crate::host::files::{Directory, File, FileFacts, Kind, ReadFile};
+use crate::host::files::{Directory, File, FileFacts, HOSTS, HostsEntry, Kind, ReadFile};
 use crate::host::network::Resolve;
 use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
@@ -45,7 +46,12 @@ pub struct RegistryFolder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unverified {
     /// Its name resolves to a loopback address, among others perhaps.
-    Loopback(IpAddr),
+    Loopback {
+        /// The address.
+        address: IpAddr,
+        /// The line of `/etc/hosts` that says so, where that was asked instead of the resolver.
+        line: Option<u32>,
+    },
     /// `insecure-registries` names it, or a network with its address.
     Listed(Sourced<String>),
 }
@@ -112,21 +118,36 @@ fn authority_of(url: &str) -> Option<&str> {
 /// entry that is the registry's name, or a network with one of its addresses; `127.0.0.0/8` and
 /// `::1` are always among them).
 pub async fn unverified(host: &Host, registry: &Endpoint) -> Result<Option<Unverified>, Unknown> {
-    let addresses: Vec<IpAddr> = match host.ask(Resolve { host: registry.host.clone() }).await {
-        Ok(resolved) => resolved.addresses().collect(),
-        // Without the network only names can be compared.
-        Err(Unknown::LeftOut(_)) => Vec::new(),
-        Err(unknown) => return Err(unknown),
-    };
-    if let Some(address) = addresses.iter().find(|address| address.is_loopback()) {
-        return Ok(Some(Unverified::Loopback(*address)));
+    let addresses = addresses(host, registry).await?;
+    if let Some((address, line)) = addresses.iter().find(|(address, _)| address.is_loopback()) {
+        return Ok(Some(Unverified::Loopback { address: *address, line: *line }));
     }
     let Some(json) = daemon_json(host).await? else { return Ok(None) };
     let listed = json.value.insecure_registries.into_iter().find(|entry| {
         let entry = without_scheme(&entry.value);
-        entry == registry.authority() || addresses.iter().any(|it| network::contains(entry, *it))
+        entry == registry.authority()
+            || addresses.keys().any(|address| network::contains(entry, *address))
     });
     Ok(listed.map(|it| Unverified::Listed(Sourced::file(it.value, DAEMON_JSON, it.line))))
+}
+
+/// The addresses of a registry. Without the network those that it has by itself or that
+/// `/etc/hosts` gives it, with the line.
+async fn addresses(
+    host: &Host,
+    registry: &Endpoint,
+) -> Result<BTreeMap<IpAddr, Option<u32>>, Unknown> {
+    let name = registry.host.clone();
+    match host.ask(Resolve { host: name.clone() }).await {
+        Ok(resolved) => Ok(resolved.addresses().map(|address| (address, None)).collect()),
+        Err(Unknown::LeftOut(_)) => {
+            // Where even that cannot be seen, names alone can be compared: to take a registry for
+            // verified is to judge it as for all other clients.
+            let entry = host.ask(HostsEntry { name }).await.unwrap_or_default();
+            Ok(entry.0.into_iter().map(|(address, line)| (address, Some(line))).collect())
+        }
+        Err(unknown) => Err(unknown),
+    }
 }
 
 /// An entry of `insecure-registries` as Docker takes it: without a scheme, which it warns of in
@@ -143,8 +164,11 @@ pub fn without_scheme(entry: &str) -> &str {
 impl fmt::Display for Unverified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loopback(address) => {
+            Self::Loopback { address, line: None } => {
                 write!(f, "its name resolves to the loopback address {address} here")
+            }
+            Self::Loopback { address, line: Some(line) } => {
+                write!(f, "its name has the loopback address {address} here ({HOSTS}:{line})")
             }
             Self::Listed(entry) => {
                 write!(f, "insecure-registries holds {} ({})", entry.value, entry.source)

@@ -89,6 +89,11 @@ impl GoClient<'_> {
     /// Whether it would still accept if it were given roots alone: then what it accepts through
     /// is only the shortest of several ways, and the end of that one does no harm.
     pub(super) fn accepts_through_root(&self, seen: &Seen<'_>) -> bool {
+        self.accepts_if_sent(seen, &[])
+    }
+
+    /// Whether it would accept through its roots alone if the server sent these as well.
+    fn accepts_if_sent(&self, seen: &Seen<'_>, more: &[Der]) -> bool {
         let is_root = |der: &Der| Certificate::from_der(der).is_ok_and(|it| it.self_issued);
         let mut store = Store::new(Client::Go);
         for (path, file) in &self.files {
@@ -96,7 +101,8 @@ impl GoClient<'_> {
             store.add_certificates(path.as_str(), &roots);
         }
         self.add_system(&mut store);
-        let verdict = judge(&store, &seen.shown.chain, &seen.endpoint.host, seen.now);
+        let chain = [&seen.shown.chain[..], more].concat();
+        let verdict = judge(&store, &chain, &seen.endpoint.host, seen.now);
         verdict.anchor == Some(Anchor::Root)
     }
 
@@ -145,12 +151,7 @@ impl GoClient<'_> {
             return Lack::SentAlong(top);
         }
         // A file without anything for Go is the likelier cause than one with something odd.
-        match unread.into_iter().next() {
-            Some(unread) if self.files.iter().all(|(_, file)| file.go.taken.is_empty()) => {
-                Lack::Unread(unread)
-            }
-            _ => Lack::Nowhere,
-        }
+        self.useless(seen).map_or(Lack::Nowhere, Lack::Unread)
     }
 
     /// Whether the client would accept with these certificates, and not only until the next
@@ -179,10 +180,16 @@ impl GoClient<'_> {
         if !more.iter().all(is_authority) {
             return false;
         }
-        let store = self.store();
-        let chain = [&seen.shown.chain[..], more].concat();
-        let verdict = judge(&store, &chain, &seen.endpoint.host, seen.now);
-        verdict.anchor == Some(Anchor::Root)
+        self.accepts_if_sent(seen, more)
+    }
+
+    /// A file from which Go takes nothing, where it takes nothing from any other either: somebody
+    /// meant to give the client a certificate.
+    pub(super) fn useless(&self, seen: &Seen<'_>) -> Option<Unread> {
+        if self.files.iter().any(|(_, file)| !file.go.taken.is_empty()) {
+            return None;
+        }
+        self.files.iter().find_map(|file| self.unread(seen, file))
     }
 
     fn unread(&self, seen: &Seen<'_>, (path, file): &(Utf8PathBuf, TrustFile)) -> Option<Unread> {

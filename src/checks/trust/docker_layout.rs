@@ -74,17 +74,23 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         let Some(facts) = &facts else { continue };
         let names = Names::new(place, facts, &listing);
+        // How many were told to take the registry's name.
+        let mut told = 0;
         for entry in listing.entries() {
             let in_use = facts.is_registry(host, &entry.name, names.suspects(entry)).await;
             if entry.kind == Kind::File {
-                verdict.add(names.judge(entry, &[]).filter(|_| !in_use));
+                let judged = names.judge(entry, &[], told).filter(|_| !in_use);
+                told += usize::from(judged.is_some());
+                verdict.add(judged);
                 continue;
             }
             let path = format!("{}/{}", place.folder, entry.name);
             let files = host.ask(Directory::at(path.clone())).await;
             let files = verdict.told(&what, files);
             let inside: Vec<_> = files.iter().flat_map(Listing::names).collect();
-            verdict.add(names.judge(entry, &inside).filter(|_| !in_use));
+            let judged = names.judge(entry, &inside, told).filter(|_| !in_use);
+            told += usize::from(judged.is_some());
+            verdict.add(judged);
             verdict.add(judge_contents(place, &path, &inside));
         }
     }

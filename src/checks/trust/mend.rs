@@ -49,8 +49,8 @@ impl Refusal<'_> {
     /// Acceptance is not in doubt, but rests on a certificate that will be replaced.
     pub(super) fn lasting(&self) -> Remedy {
         match self.lack {
-            Lack::Elsewhere(_) | Lack::SentAlong(_) => self.trust(),
-            Lack::Unread(_) | Lack::NotSent(_) | Lack::Nowhere => {
+            Lack::Elsewhere(_) | Lack::SentAlong(_) | Lack::NotSent(_) => self.trust(),
+            Lack::Unread(_) | Lack::Nowhere => {
                 let issuer = self.leaf.map_or("the server's CA", |leaf| leaf.issuer.as_str());
                 let target = self.target();
                 Remedy {
@@ -63,37 +63,37 @@ impl Refusal<'_> {
 
     /// Gives the client what it lacks.
     fn trust(&self) -> Remedy {
-        let (name, endpoint) = (self.client.name, self.seen.endpoint);
-        match (self.lack, self.leaf) {
-            (Lack::Unread(unread), _) => rewrite(unread).unwrap_or_else(|| self.obtain()),
-            (Lack::Elsewhere(path), _) => Remedy {
+        let name = self.client.name;
+        match self.lack {
+            Lack::Unread(unread) => rewrite(unread).unwrap_or_else(|| self.give()),
+            Lack::Elsewhere(path) => Remedy {
                 advice: format!("{path} holds what is lacking: give it to {name}."),
                 commands: self.put(&print_file(path), Some(path)),
             },
-            (Lack::SentAlong(number), _) => Remedy {
+            Lack::SentAlong(number) => Remedy {
                 advice: format!(
                     "The server sends its own root certificate along. Make sure that it is your \
                      CA's, and give it to {name}."
                 ),
                 commands: self.put(&self.sent(*number), None),
             },
-            (Lack::NotSent(path), _) => self.send_along(path),
-            (Lack::Nowhere, Some(leaf)) if leaf.self_issued => {
-                let file = self.file_of_leaf();
-                let source = match file {
-                    Some(file) => print_file(file),
-                    None => fetch(endpoint),
-                };
-                Remedy {
-                    advice: format!(
-                        "Give {name} the certificate, and compare its fingerprint with the \
-                         server's: sha256 {}.",
-                        leaf.fingerprint
-                    ),
-                    commands: self.put(&source, file),
-                }
-            }
-            (Lack::Nowhere, _) => self.obtain(),
+            Lack::NotSent(path) => self.send_along(path),
+            Lack::Nowhere => self.give(),
+        }
+    }
+
+    /// Gives the client what no file here holds: the certificate that the server shows, if that
+    /// vouches for itself.
+    fn give(&self) -> Remedy {
+        let Some(leaf) = self.leaf.filter(|leaf| leaf.self_issued) else { return self.obtain() };
+        let file = self.file_of_leaf();
+        let source = file.map_or_else(|| fetch(self.seen.endpoint), print_file);
+        Remedy {
+            advice: format!(
+                "Give {} the certificate, and compare its fingerprint with the server's: sha256 {}.",
+                self.client.name, leaf.fingerprint
+            ),
+            commands: self.put(&source, file),
         }
     }
 

@@ -82,8 +82,13 @@ impl Told<'_> {
     /// Accepted, but only because this very certificate was copied, or an intermediate one.
     fn fragile(&self, nearby: &[Found]) -> Option<Finding> {
         let leaf = self.leaf?;
+        let lack = self.client.lack(self.seen, nearby);
         let (what, ends) = match self.verdict.anchor? {
             Anchor::Root => return None,
+            Anchor::Intermediate if matches!(lack, Lack::NotSent(_)) => (
+                "a copy of the intermediate CA, which the server does not send",
+                "when that CA gets a new certificate",
+            ),
             // Copying it is the only way to trust a certificate that nobody else issued.
             Anchor::Leaf if leaf.self_issued => return None,
             Anchor::Leaf => ("a copy of the server's own certificate", "at its next renewal"),
@@ -97,7 +102,7 @@ impl Told<'_> {
             seen: self.seen,
             verdict: self.verdict,
             leaf: Some(leaf),
-            lack: &self.client.lack(self.seen, nearby),
+            lack: &lack,
         };
         Some(
             Finding::notice(
@@ -115,8 +120,12 @@ impl Told<'_> {
         let name = self.client.name;
         let first = self.verdict.faults.first();
         let about_authority = is_about_authority(self.verdict);
-        let (code, why) = match lack {
-            Lack::Unread(unread) if about_authority => {
+        let unread = match lack {
+            Lack::Unread(unread) => Some(unread.clone()),
+            _ => self.client.useless(self.seen),
+        };
+        let (code, why) = match &unread {
+            Some(unread) if about_authority => {
                 (unread.code.as_str(), format!("{} {}", unread.path, unread.text))
             }
             _ if about_authority => {

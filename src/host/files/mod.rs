@@ -4,6 +4,7 @@ mod directory;
 mod facts;
 mod formats;
 mod gitlab_rb;
+mod hosts_entry;
 mod locate;
 mod metadata_crontabs;
 mod metadata_tree;
@@ -24,6 +25,7 @@ pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
 pub use gitlab_rb::GitlabRb;
+pub use hosts_entry::{Entry as HostsLines, HOSTS, HostsEntry};
 pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};
 pub use metadata_tree::{
     Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,

@@ -7,7 +7,7 @@ use super::{Pair, User};
 use crate::host::files::{Directory, File, ReadFile};
 use crate::host::{Host, Unknown};
 use crate::install::{Endpoint, Source, Sourced, gitlab, registry};
-use crate::parse::nginx::{Nginx, Scope, Server};
+use crate::parse::nginx::{Nginx, Scope, Server, Within};
 use crate::parse::setting::Located;
 
 /// Where every distribution has it. Relative paths start here.
@@ -22,32 +22,56 @@ struct Addresses {
     registry: Option<Endpoint>,
 }
 
+/// A server that goes by GitLab's or the registry's name.
+struct Found {
+    user: User,
+    /// What holds for it, the nearest first, each with the file in which it stands.
+    scopes: Vec<(Utf8PathBuf, Scope)>,
+    /// Whether it includes other files, which are not read.
+    includes: bool,
+}
+
 /// The pairs of the servers that go by GitLab's or the registry's name.
 pub(super) async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
+    Ok(servers(host).await?.iter().flat_map(Found::pairs).collect())
+}
+
+/// The file with the passphrases of this user's key; `None` where no server of its own is told one.
+pub(super) async fn password_file(
+    host: &Host,
+    user: User,
+) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
+    let servers = servers(host).await?;
+    let own = || servers.iter().filter(|server| server.user == user);
+    if let Some(file) = own().find_map(Found::password_file) {
+        return Ok(Some(file));
+    }
+    if own().any(|server| server.includes) {
+        let why = "a file that nginx includes in the server may name an ssl_password_file";
+        return Err(Unknown::Unreadable(why.to_owned()));
+    }
+    Ok(None)
+}
+
+async fn servers(host: &Host) -> Result<Vec<Found>, Unknown> {
     let addresses = Addresses {
         gitlab: gitlab::external_url(host).await?.map(|url| url.value),
         registry: registry::external(host).await?.map(|url| url.value),
     };
-    let mut pairs = Vec::new();
+    let mut found = Vec::new();
     let main = Utf8Path::new(FOLDER).join(MAIN);
     let mut inherited = Scope::default();
     for path in files(host).await? {
         let File::Read(nginx) = host.ask(ReadFile::<Nginx>::at(path.clone())).await? else {
             continue;
         };
-        for server in &nginx.servers {
-            if let Some(user) = addresses.user(server) {
-                let near = [(&*path, &server.scope), (&*path, &nginx.outside)];
-                let scopes = near.into_iter().chain([(&*main, &inherited)]);
-                pairs.extend(pairs_of(user, scopes));
-            }
-        }
+        found.extend(addresses.servers(&path, &nginx, (&main, &inherited)));
         // It is the first file, and all others inherit from it.
         if path == main {
             inherited = nginx.outside;
         }
     }
-    Ok(pairs)
+    Ok(found)
 }
 
 /// `nginx.conf` and what it usually includes.
@@ -63,6 +87,25 @@ async fn files(host: &Host) -> Result<Vec<Utf8PathBuf>, Unknown> {
 }
 
 impl Addresses {
+    /// The servers of a file that are meant, and what they inherit from the main file.
+    fn servers(
+        &self,
+        path: &Utf8Path,
+        nginx: &Nginx,
+        (main, inherited): (&Utf8Path, &Scope),
+    ) -> Vec<Found> {
+        let servers = nginx.servers.iter().enumerate();
+        let found = servers.filter_map(|(number, server)| {
+            let near = [(path, &server.scope), (path, &nginx.outside), (main, inherited)];
+            Some(Found {
+                user: self.user(server)?,
+                scopes: near.map(|(path, scope)| (path.to_owned(), scope.clone())).into(),
+                includes: nginx.includes.iter().any(|it| it.within == Within::Server(number)),
+            })
+        });
+        found.collect()
+    }
+
     /// Who is served here over TLS, if it is GitLab or its registry.
     fn user(&self, server: &Server) -> Option<User> {
         let listens = |port| server.listen.iter().any(|it| it.ssl && it.port == Some(port));
@@ -77,23 +120,31 @@ impl Addresses {
     }
 }
 
-/// A server may have several pairs, one for each kind of key.
-fn pairs_of<'a>(
-    user: User,
-    scopes: impl IntoIterator<Item = (&'a Utf8Path, &'a Scope)>,
-) -> Vec<Pair> {
-    let mut scopes = scopes.into_iter();
-    let Some((path, scope)) = scopes.find(|(_, scope)| !scope.ssl_certificate.is_empty()) else {
-        return Vec::new();
-    };
-    let both = scope.ssl_certificate.iter().zip(&scope.ssl_certificate_key);
-    both.filter(|(certificate, key)| is_path(certificate) && is_path(key))
-        .map(|(certificate, key)| Pair {
-            user,
-            certificate: sourced(path, certificate),
-            key: sourced(path, key),
+impl Found {
+    /// A server may have several pairs, one for each kind of key.
+    fn pairs(&self) -> Vec<Pair> {
+        let mut scopes = self.scopes.iter();
+        let Some((path, scope)) = scopes.find(|(_, scope)| !scope.ssl_certificate.is_empty())
+        else {
+            return Vec::new();
+        };
+        let both = scope.ssl_certificate.iter().zip(&scope.ssl_certificate_key);
+        both.filter(|(certificate, key)| is_path(certificate) && is_path(key))
+            .map(|(certificate, key)| Pair {
+                user: self.user,
+                certificate: sourced(path, certificate),
+                key: sourced(path, key),
+            })
+            .collect()
+    }
+
+    fn password_file(&self) -> Option<Sourced<Utf8PathBuf>> {
+        let mut scopes = self.scopes.iter();
+        scopes.find_map(|(path, scope)| {
+            let file = scope.directives.get("ssl_password_file")?.first()?;
+            Some(sourced(path, file))
         })
-        .collect()
+    }
 }
 
 /// Not a variable, and not a key in other storage (`data:`, `engine:`, `store:`).
@@ -111,21 +162,33 @@ mod tests {
     use super::*;
     use crate::parse::nginx::read;
 
-    fn found(text: &str) -> Vec<(User, String, String)> {
+    fn servers(text: &str) -> Vec<Found> {
         let nginx = read(text.as_bytes()).unwrap();
         let addresses = Addresses {
             gitlab: Some(Endpoint::parse("https://git.example.test").unwrap()),
             registry: Some(Endpoint::parse("https://git.example.test:5050").unwrap()),
         };
-        let servers = nginx.servers.iter();
-        let users = servers.filter_map(|server| Some((addresses.user(server)?, server)));
         let path = Utf8Path::new("/etc/nginx/nginx.conf");
-        let pairs = users.flat_map(|(user, server)| {
-            pairs_of(user, [(path, &server.scope), (path, &nginx.outside)])
-        });
+        addresses.servers(path, &nginx, (path, &Scope::default()))
+    }
+
+    fn found(text: &str) -> Vec<(User, String, String)> {
+        let pairs = servers(text).into_iter().flat_map(|server| server.pairs());
         pairs
             .map(|it| (it.user, it.certificate.value.to_string(), it.key.value.to_string()))
             .collect()
+    }
+
+    #[test]
+    fn a_server_is_told_its_passphrases_by_the_nearest_directive() {
+        let text = "http { ssl_password_file /outer;
+            server { listen 443 ssl; server_name git.example.test; ssl_password_file /inner; }
+            server { listen 5050 ssl; server_name git.example.test; include tls.conf; } }";
+        let servers = servers(text);
+        let files = servers.iter().map(|it| it.password_file().map(|it| it.value.into_string()));
+        let files: Vec<_> = files.map(Option::unwrap).collect();
+        assert_eq!(files, ["/inner", "/outer"]);
+        assert_eq!(servers.iter().map(|it| it.includes).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

@@ -163,7 +163,7 @@ pub enum Within {
 }
 
 /// Directives that tell how a request is passed on and that hold no secret.
-const HARMLESS: [&str; 33] = [
+const HARMLESS: [&str; 34] = [
     "access_log",
     "allow",
     "chunked_transfer_encoding",
@@ -194,6 +194,7 @@ const HARMLESS: [&str; 33] = [
     "set_real_ip_from",
     "ssl",
     "ssl_client_certificate",
+    "ssl_password_file",
     "ssl_trusted_certificate",
     "ssl_verify_client",
     "underscores_in_headers",
@@ -291,6 +292,8 @@ impl Nginx {
             }
             "proxy_set_header" => scope.proxy_set_header.push(header(directive)),
             "return" => scope.returns.push(returned(directive, in_if)),
+            // A file with secrets is none. Who writes the passphrase itself there is not told on.
+            "ssl_password_file" if !joined().value.starts_with('/') => {}
             name if HARMLESS.contains(&name) => {
                 scope.directives.entry(name.to_owned()).or_default().push(joined());
             }

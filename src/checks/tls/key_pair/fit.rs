@@ -107,7 +107,7 @@ fn mismatch(
         )
     };
     let finding = usage.describe(Finding::error("key-mismatch", file, message));
-    let finding = compared(finding, usage, &certificate.public, public);
+    let finding = compared(finding, usage, certificate, public);
     let finding = match (usage.program(), of_one_kind) {
         (Program::Nginx, true) => finding.seen("nginx says", "key values mismatch"),
         (Program::Nginx, false) => finding.seen("clients see", "alert handshake failure"),
@@ -153,7 +153,17 @@ fn exchange(
 }
 
 /// Both public halves, in the form that [`comparison`] prints.
-fn compared(finding: Finding, usage: &Usage, certificate: &PublicKey, key: &PublicKey) -> Finding {
+fn compared(
+    finding: Finding,
+    usage: &Usage,
+    certificate: &Certificate,
+    key: &PublicKey,
+) -> Finding {
+    let finding = match certificate.subject.as_str() {
+        "" => finding,
+        subject => finding.seen("certificate's subject", subject),
+    };
+    let certificate = &certificate.public;
     let what = |half| match (half, both_rsa(certificate, key), usage.program()) {
         (Half::Certificate, true, Program::Tokens) => "modulus in the first certificate, SHA-256",
         (Half::Certificate, true, _) => "modulus in the certificate, SHA-256",
@@ -242,7 +252,7 @@ fn wrong_key_first(usage: &Usage, certificate: &Certificate, public: &PublicKey)
     );
     let finding =
         usage.describe(Finding::error("key-mismatch", usage.path(Half::Key).as_str(), message));
-    compared(finding, usage, &certificate.public, public)
+    compared(finding, usage, certificate, public)
         .remedy(
             "Leave only the key of the certificate in the file.",
             [format!("sudoedit {}", usage.word(Half::Key))]
@@ -275,7 +285,7 @@ fn untrusted(usage: &Usage, certificates: &Certificates, public: &PublicKey) -> 
         finding = finding.seen("ID of a trusted key", &certificate.public.key_id);
     }
     let Some(first) = certificates.found.first() else { return finding };
-    let finding = compared(finding, usage, &first.public, public);
+    let finding = compared(finding, usage, first, public);
     let compare = comparison(usage, &first.public, public);
     let finding = if usage.is_written_by_package() {
         let write = ["sudo gitlab-ctl reconfigure", "sudo gitlab-ctl restart registry"];

@@ -5,6 +5,7 @@
 
 use super::fault::{Fault, Kind};
 use super::usage::Half;
+use crate::parse::certificate as facts;
 use crate::parse::key::{self, Algorithm, Curve, Format, Key, PublicKey};
 use crate::parse::pem::{Block, Body, Broken, Missing, PemFile, QuirkKind, Shape};
 
@@ -36,6 +37,8 @@ pub(super) struct Certificate {
     pub(super) first_line: usize,
     pub(super) last_line: usize,
     pub(super) public: PublicKey,
+    /// Whom it is for, as people write it.
+    pub(super) subject: String,
 }
 
 /// The keys that a program gets out of a file.
@@ -89,7 +92,14 @@ impl Reader {
             let accepted = self.accepts(&public.algorithm);
             accepted.map_err(|kind| Fate::Refused(Fault::at(block, kind)))?;
         }
-        Ok(Certificate { first_line: block.line, last_line: block.last_line, public })
+        // One that cannot be read to its end has a key all the same.
+        let subject = facts::Certificate::from_der(der.as_ref()).map(|facts| facts.subject);
+        Ok(Certificate {
+            first_line: block.line,
+            last_line: block.last_line,
+            public,
+            subject: subject.unwrap_or_default(),
+        })
     }
 
     /// The private key in the file, or why the program gets none.

@@ -137,7 +137,7 @@ impl<'a> Daemon<'a> {
         finding.map(|finding| {
             let message = format!("{}; elsewhere, {}", in_words(unverified), finding.message);
             let severity = match unverified {
-                Unverified::Loopback(_) => Severity::Warning,
+                Unverified::Loopback { .. } => Severity::Warning,
                 Unverified::Listed(_) => Severity::Notice,
             };
             Finding { severity, message, ..finding }
@@ -216,7 +216,7 @@ fn not_verified(endpoint: &Endpoint, unverified: &Unverified) -> Finding {
     let finding = Finding::notice("not-verified", endpoint.to_string(), in_words(unverified))
         .docs(docs::REGISTRY_SELF_SIGNED);
     match unverified {
-        Unverified::Loopback(_) => finding.remedy(
+        Unverified::Loopback { .. } => finding.remedy(
             format!(
                 "Nothing here is broken, but a login from this host proves nothing. Let {} resolve \
                  to the host's real address, as it does for everyone else.",

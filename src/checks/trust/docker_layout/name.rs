@@ -28,15 +28,16 @@ impl<'a> Names<'a> {
 
     /// Whether a folder may be called wrong, unless a registry answers under its name.
     pub(super) fn suspects(&self, entry: &Entry) -> bool {
-        entry.kind != Kind::File && self.judge(entry, &[]).is_some()
+        entry.kind != Kind::File && self.judge(entry, &[], 0).is_some()
     }
 
-    /// What is wrong with one entry, judged by its name; `inside` are the names in it.
-    pub(super) fn judge(&self, entry: &Entry, inside: &[&str]) -> Option<Finding> {
+    /// What is wrong with one entry, judged by its name; `inside` are the names in it, `before` is
+    /// how many others were told to take the registry's name already.
+    pub(super) fn judge(&self, entry: &Entry, inside: &[&str], before: usize) -> Option<Finding> {
         let (name, right) = (entry.name.as_str(), self.facts.right.as_deref());
         let is_right = Some(name) == right;
         if entry.kind == Kind::File {
-            return (is_right || is_certificate(name)).then(|| self.loose(name));
+            return (is_right || is_certificate(name)).then(|| self.loose(name, before));
         }
         if is_right || self.belongs_to_containerd(name) {
             return None;
@@ -62,16 +63,21 @@ impl<'a> Names<'a> {
             )),
             Some(right) => {
                 let target = format!("{}/{right}", self.place.folder);
-                Some(self.explaining(finding).seen("image names start with", right).remedy(
-                    "Give the folder the host and port that stand in the image names.",
-                    moves(&path, inside, &target),
-                ))
+                let advice = match before {
+                    0 => "Give the folder the host and port that stand in the image names.",
+                    _ => "If it is meant for the same registry, put its certificates there too.",
+                };
+                Some(
+                    self.explaining(finding)
+                        .seen("image names start with", right)
+                        .remedy(advice, moves(&path, inside, &target, before)),
+                )
             }
         }
     }
 
     /// A file where only folders are looked for.
-    fn loose(&self, name: &str) -> Finding {
+    fn loose(&self, name: &str, before: usize) -> Finding {
         let path = format!("{}/{name}", self.place.folder);
         let client = self.place.client;
         let message = format!("it is a file, but {client} looks for a folder for each registry");
@@ -88,7 +94,7 @@ impl<'a> Names<'a> {
                 .remedy("Remove it: nothing reads it.", [format!("sudo rm {}", word(&path))]);
         }
         let folder = format!("{}/{right}", self.place.folder);
-        let file = word(&format!("{folder}/ca.crt"));
+        let file = word(&format!("{folder}/{}", numbered("ca", before)));
         let commands = if name == right {
             let aside = word(&format!("{path}.old"));
             vec![
@@ -174,15 +180,33 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The name of a certificate that lies beside as many others of that name.
+fn numbered(stem: &str, before: usize) -> String {
+    match before {
+        0 => format!("{stem}.crt"),
+        _ => format!("{stem}-{}.crt", before + 1),
+    }
+}
+
 /// Whether a URL was given as a folder: its scheme became one.
 fn is_scheme(name: &str) -> bool {
     name == "https:" || name == "http:"
 }
 
 /// The commands that let a folder be called otherwise. `mkdir -p` makes a folder in a folder of a
-/// URL, and the inner one is meant.
-fn moves(path: &str, inside: &[&str], target: &str) -> Vec<String> {
+/// URL, and the inner one is meant. Only the first folder can take the name: what is in others
+/// joins it there.
+fn moves(path: &str, inside: &[&str], target: &str, before: usize) -> Vec<String> {
     let scheme = path.rsplit('/').next().is_some_and(is_scheme);
+    if before > 0 {
+        let joined = inside.iter().filter_map(|name| Some((name, name.strip_suffix(".crt")?)));
+        return joined
+            .map(|(name, stem)| {
+                let to = format!("{target}/{}", numbered(stem, before));
+                format!("sudo mv {} {}", word(&format!("{path}/{name}")), word(&to))
+            })
+            .collect();
+    }
     match inside {
         [name] if scheme && !is_certificate(name) => vec![
             format!("sudo mv {} {}", word(&format!("{path}/{name}")), word(target)),
@@ -221,7 +245,7 @@ mod tests {
 
     fn judge_all(facts: &Facts, place: &Place, listing: &Listing) -> Vec<Finding> {
         let names = Names::new(place, facts, listing);
-        listing.entries().iter().filter_map(|entry| names.judge(entry, &[])).collect()
+        listing.entries().iter().filter_map(|entry| names.judge(entry, &[], 0)).collect()
     }
 
     fn severities(facts: &Facts, names: &[&str]) -> Vec<Severity> {
@@ -294,7 +318,7 @@ mod tests {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["https:"], Kind::Directory);
         let names = Names::new(&PLACES[0], &facts, &listing);
-        let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"]).unwrap();
+        let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"], 0).unwrap();
         let folder = "/etc/docker/certs.d";
         let from = format!("sudo mv {folder}/https:/git.example.test:5050");
         assert_eq!(
@@ -304,6 +328,20 @@ mod tests {
                 format!("sudo rmdir {folder}/https:")
             ]
         );
+    }
+
+    #[test]
+    fn only_one_folder_takes_the_name() {
+        let facts = facts("https://git.example.test:5050");
+        let listing = listing(&["git.example.test", "git.example.test:5000"], Kind::Directory);
+        let names = Names::new(&PLACES[0], &facts, &listing);
+        let commands = |at: usize| {
+            let judged = names.judge(&listing.entries()[at], &["ca.crt", "x.pem"], at).unwrap();
+            judged.remedy.commands
+        };
+        let folder = "/etc/docker/certs.d/git.example.test";
+        assert_eq!(commands(0), [format!("sudo mv {folder} {folder}:5050")]);
+        assert_eq!(commands(1), [format!("sudo mv {folder}:5000/ca.crt {folder}:5050/ca-2.crt")]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::request::Request;
 use super::system::Accounts;
-use super::{Unknown, crash};
+use super::{Unknown, crash, stopwatch};
 
 /// How many network looks run side by side; enough for hundreds of dead endpoints to cost one
 /// timeout, few enough for a default limit of 1024 open files.
@@ -118,12 +118,14 @@ impl Machine {
         Arc::clone(&self.accounts)
     }
 
-    /// Leave to use the network now, or why the user left it out.
+    /// Leave to use the network now, or why the user left it out. The wait for it does not count
+    /// towards the patience of the question: every holder lets go within a stage's deadline.
     pub(super) async fn network(&self) -> Result<SemaphorePermit<'_>, Unknown> {
         if let Err(why) = &self.scope.network {
             return Err(Unknown::LeftOut(why.clone()));
         }
-        self.network_gate.acquire().await.map_err(|error| Unknown::Crashed(error.to_string()))
+        let turn = stopwatch::queue(self.network_gate.acquire()).await;
+        turn.map_err(|error| Unknown::Crashed(error.to_string()))
     }
 
     /// Runs file work on a thread of its own, so that a stalled disk stalls nothing else.

@@ -19,6 +19,7 @@ mod machine;
 mod question;
 mod recording;
 pub mod spelling;
+mod stopwatch;
 mod transcript;
 mod unknown;
 
@@ -131,10 +132,10 @@ impl Host {
 /// One look, held to the machine's deadline; a panic in it stays in it.
 async fn look<Q: Question>(question: &Q, machine: &Machine) -> Reply {
     let guarded = AssertUnwindSafe(question.look(machine)).catch_unwind();
-    let answer = match tokio::time::timeout(machine.patience(), guarded).await {
-        Err(_) => return Err(Unknown::TimedOut(machine.patience().as_secs())),
-        Ok(Err(_)) => return Err(crash::here()),
-        Ok(Ok(answer)) => answer?,
+    let answer = match stopwatch::timed(machine.patience(), guarded).await {
+        None => return Err(Unknown::TimedOut(machine.patience().as_secs())),
+        Some(Err(_)) => return Err(crash::here()),
+        Some(Ok(answer)) => answer?,
     };
     serde_json::to_value(answer)
         .map_err(|error| Unknown::Crashed(format!("the answer cannot be recorded: {error}")))

@@ -30,6 +30,7 @@
 #![expect(clippy::print_stdout, reason = "the test harness shows it with a failed test")]
 
 mod clock;
+mod clock_offset;
 mod gitlab;
 mod harness;
 mod hostile;

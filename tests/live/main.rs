@@ -31,6 +31,7 @@
 
 mod clock;
 mod clock_offset;
+mod clock_peers;
 mod clock_sync;
 mod gitlab;
 mod harness;

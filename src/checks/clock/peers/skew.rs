@@ -1,6 +1,6 @@
 //! How two clocks differ, as far as the `Date` of an HTTP response can tell.
 
-use crate::checks::clock::words::span;
+use crate::checks::clock::words::{at_least, margin};
 use crate::host::network::{Response, Times};
 use crate::parse::http_date;
 
@@ -59,11 +59,12 @@ impl Skew {
 
     /// `89.9 s to 91.0 s ahead of`, as in "GitLab's clock is .. this one". It must be certain.
     pub(super) fn said(self) -> String {
-        let us = |ms: i64| span(ms.unsigned_abs().saturating_mul(1000));
+        let us = |ms: i64| ms.unsigned_abs().saturating_mul(1000);
         let (near, far, direction) = match self.certain_ms() {
-            0.. => (us(self.least_ms), us(self.most_ms), "ahead of"),
-            _ => (us(self.most_ms), us(self.least_ms), "behind"),
+            0.. => (self.least_ms, self.most_ms, "ahead of"),
+            _ => (self.most_ms, self.least_ms, "behind"),
         };
+        let (near, far) = (at_least(us(near)), margin(us(far)));
         if near == far {
             format!("{near} {direction}")
         } else {
@@ -73,11 +74,15 @@ impl Skew {
 
     /// `-0.9 s to +0.3 s`.
     pub(super) fn signed(self) -> String {
-        let end = |ms: i64| {
-            let sign = if ms < 0 { '-' } else { '+' };
-            format!("{sign}{}", span(ms.unsigned_abs().saturating_mul(1000)))
+        let end = |ms: i64, is_upper: bool| {
+            let us = ms.unsigned_abs().saturating_mul(1000);
+            let (sign, text) = match ms < 0 {
+                true => ('-', if is_upper { at_least(us) } else { margin(us) }),
+                false => ('+', if is_upper { margin(us) } else { at_least(us) }),
+            };
+            format!("{sign}{text}")
         };
-        format!("{} to {}", end(self.least_ms), end(self.most_ms))
+        format!("{} to {}", end(self.least_ms, false), end(self.most_ms, true))
     }
 }
 

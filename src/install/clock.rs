@@ -49,6 +49,8 @@ pub struct TimeService {
     pub name: &'static str,
     /// Its unit.
     pub unit: &'static str,
+    /// The file in which it is told whom to follow, where there is one.
+    pub configuration: Option<&'static str>,
 }
 
 /// A program that follows time servers: its configuration file, by distribution, and its own place.
@@ -138,6 +140,7 @@ pub async fn installed(host: &Host) -> Result<Vec<TimeService>, Unknown> {
             services.push(TimeService {
                 name: client.name,
                 unit: unit(client.name, configuration.unwrap_or_default()),
+                configuration,
             });
         }
     }

@@ -208,13 +208,12 @@ pub async fn s3_endpoint(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkno
     let parameter = |name: &str| driver.and_then(|driver| driver.parameters.get(name));
     let Some(written) = parameter("regionendpoint") else { return Ok(None) };
     let text = written.value.to_string();
-    let url = match text.contains("://") {
-        true => text,
+    let url = if text.contains("://") {
+        text
+    } else {
         // The SDK puts the scheme before a bare name, by `secure`.
-        false => {
-            let secure = parameter("secure").and_then(|it| it.value.as_bool()).unwrap_or(true);
-            format!("{}://{text}", if secure { "https" } else { "http" })
-        }
+        let secure = parameter("secure").and_then(|it| it.value.as_bool()).unwrap_or(true);
+        format!("{}://{text}", if secure { "https" } else { "http" })
     };
     let Ok(endpoint) = Endpoint::parse(&url) else { return Ok(None) };
     Ok(Some(Sourced { value: endpoint, source: found(&config.path, written) }))

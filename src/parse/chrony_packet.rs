@@ -176,7 +176,7 @@ mod tests {
 
     /// A coefficient and an exponent in chrony's format.
     fn float(coefficient: i32, exponent: i32) -> [u8; 4] {
-        let bits = (exponent << 25) as u32 | (coefficient as u32 & 0x01ff_ffff);
+        let bits = (exponent << 25).cast_unsigned() | (coefficient.cast_unsigned() & 0x01ff_ffff);
         bits.to_be_bytes()
     }
 

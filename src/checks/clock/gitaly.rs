@@ -1,12 +1,12 @@
 //! Check `clock/gitaly`: the time server that Praefect and Gitaly themselves ask.
 
 use super::hearing::{Heard, hear, servers};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, is_public};
 use super::words::{compared, margin};
 use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::network::NtpReply;
 use crate::host::{Host, Unknown};
-use crate::install::clock::TimeServer;
+use crate::install::clock::{TimeServer, time_servers};
 use crate::install::{self, GITLAB_RB, Settings, Sourced, Written};
 
 check! {
@@ -67,13 +67,13 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     for asker in askers {
         match &asker.server {
-            Written::Unset => verdict.add([asker.default_left()]),
+            Written::Unset => verdict.add([asker.default_left(own_server(host).await.as_deref())]),
             Written::Untold(why) => {
                 let why = Unknown::Unreadable(format!("{}: {}", why.source, why.value));
                 verdict.untold(asker.setting(), why);
             }
             Written::Known(name) => {
-                for heard in hear(host, servers(vec![asker.time_server(name)])).await? {
+                for heard in hear(host, servers(vec![time_server(name)])).await? {
                     asker.judge(&mut verdict, name, &heard);
                 }
             }
@@ -109,6 +109,23 @@ fn askers(settings: &Settings, verdict: &mut Verdict) -> Vec<Asker> {
         .collect()
 }
 
+fn time_server(name: &Sourced<String>) -> TimeServer {
+    TimeServer {
+        host: name.value.clone(),
+        port: 123,
+        client: "gitlab.rb".to_owned(),
+        source: name.source.clone(),
+    }
+}
+
+/// A time server of this site, to be named instead of the default.
+async fn own_server(host: &Host) -> Option<String> {
+    let followed = time_servers(host).await.ok()?.servers.into_iter();
+    let mut own = followed.filter(|server| !server.is_default() && !is_public(&server.host));
+    // Neither program can be told another port.
+    own.find(|server| server.port == 123).map(|server| server.host)
+}
+
 /// Whether this version of GitLab asks: 14.8 was the first, and 19.0 no longer does.
 fn asks(version: &str) -> bool {
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
@@ -123,23 +140,15 @@ impl Asker {
         format!("{}['env']['NTP_HOST']", self.section)
     }
 
-    fn time_server(&self, name: &Sourced<String>) -> TimeServer {
-        TimeServer {
-            host: name.value.clone(),
-            port: 123,
-            client: "gitlab.rb".to_owned(),
-            source: name.source.clone(),
-        }
-    }
-
     /// Nobody named a server.
-    fn default_left(&self) -> Finding {
+    fn default_left(&self, own: Option<&str>) -> Finding {
+        let own = own.unwrap_or("ntp.internal");
         let message = format!("{} asks pool.ntp.org for the time: no NTP_HOST is set", self.name);
         Finding::notice("default-pool", self.setting(), message)
             .seen("what it breaks", "gitlab-ctl praefect check, on a site without internet")
             .remedy(
                 format!(
-                    "Name the time server of your own site: {}['env'] = {{ \"NTP_HOST\" => \"...\" }}.",
+                    "Name a time server of your own site: {}['env'] = {{ \"NTP_HOST\" => \"{own}\" }}.",
                     self.section
                 ),
                 edit(),

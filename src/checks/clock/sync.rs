@@ -75,8 +75,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     verdict.add(fighting(&rivals));
     let now = host.ask(Now).await?;
     let servers = time_servers(host).await?.servers;
+    let services = installed(host).await?;
     for (process, name) in rivals {
-        let judge = Judge { name, process, servers: followed_by(name, &servers), now };
+        let installed = services.iter().find(|service| service.name == name).copied();
+        let judge = Judge { name, process, installed, servers: followed_by(name, &servers), now };
         let (finding, untold) = match name {
             "chrony" => judge.chrony(host.ask(ChronyTracking).await?),
             "ntpd" => judge.ntpd(host.ask(NtpQuery { address: NTPD }).await?),
@@ -108,7 +110,7 @@ async fn timesyncd(host: &Host) -> Result<Timesyncd, Unknown> {
     let file = FileFacts::of("/run/systemd/timesync/synchronized");
     Ok(match (host.ask(folder).await?, host.ask(file).await?) {
         (None, None) => Timesyncd::Mute,
-        (_, facts) => Timesyncd::Told(facts.map(|facts: crate::host::files::Facts| facts.modified)),
+        (_, facts) => Timesyncd::Told(facts.map(|facts| facts.modified)),
     })
 }
 
@@ -135,7 +137,7 @@ async fn idle(host: &Host, system: &SystemFacts, running: &Running) -> Result<Ve
 fn nothing_runs(installed: &[TimeService], system: &SystemFacts) -> Finding {
     let finding = match installed.first() {
         Some(service) => {
-            let TimeService { name, unit } = service;
+            let TimeService { name, unit, .. } = service;
             let message = format!("{name} is installed but does not run: nothing keeps this clock");
             let start = format!("sudo systemctl enable --now {unit}");
             Finding::warning("stopped", *name, message).remedy(

@@ -152,7 +152,10 @@ impl Asked<'_> {
             Answer::WrongOrigin => packet[24] ^= 0xff,
             Answer::Mirror => packet = *self.question,
             Answer::AmongWrongOnes => self.send_wrong_ones()?,
-            Answer::Flood => return self.flood(stopped),
+            Answer::Flood => {
+                self.flood(stopped);
+                return Ok(());
+            }
             Answer::OtherPort => {
                 let other = other.expect("this answer needs a second socket");
                 return other.send_to(&packet, self.client).map(drop);
@@ -176,12 +179,11 @@ impl Asked<'_> {
         self.send(&[0; 3])
     }
 
-    fn flood(&self, stopped: &AtomicBool) -> io::Result<()> {
+    fn flood(&self, stopped: &AtomicBool) {
         while !stopped.load(Ordering::SeqCst) {
             // It fails when the client is gone, which is no reason to stop.
             self.send(&[0xff; 48]).ok();
         }
-        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ const NOT_YET_VALID_MS: i64 = 65_000;
 const EXPIRED_MS: i64 = 360_000;
 
 /// From which difference on an object store refuses requests.
-const STORE_MS: i64 = 900_000;
+const STORE_MS: u64 = 900_000;
 
 /// Whose clock it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn pair_finding(one: &Known, other: &Known, ntp: Option<&Ntp>, limits: Limits) -
         Role::ObjectStore => (
             "store-skew",
             "an object store refuses requests from 15 minutes on (RequestTimeTooSkewed)",
-            certain.abs() > STORE_MS,
+            certain.unsigned_abs() > STORE_MS,
         ),
         _ if certain < 0 => (
             "registry-behind",
@@ -116,32 +116,26 @@ fn pair_finding(one: &Known, other: &Known, ntp: Option<&Ntp>, limits: Limits) -
 
 /// This host beside others whose clocks agree with each other; `None` without any.
 fn host_finding(others: &[&Known], ntp: Option<&Ntp>) -> Option<Finding> {
-    let first = others.iter().min_by_key(|clock| clock.skew.most_ms - clock.skew.least_ms)?;
+    let first = others.iter().min_by_key(|clock| clock.skew.width_ms())?;
     let roles: Vec<_> = others.iter().map(|clock| clock.role.to_string()).collect();
-    let here = Skew { least_ms: -first.skew.most_ms, most_ms: -first.skew.least_ms };
+    let here = Skew::ZERO.less(first.skew);
     let proven = ntp.is_some_and(|ntp| others.iter().all(|it| it.skew.overlaps(ntp.truth)));
     let innocent = ntp.filter(|ntp| ntp.truth.certain_ms() == 0 && !proven);
-    let (code, subject, message) = match innocent {
-        Some(_) => {
-            let theirs =
-                format!("the clock of {} is {} this one", roles.join(" and "), first.skew.said());
-            ("peer-skew", first.endpoint.value.to_string(), theirs)
-        }
-        None => {
-            let ours = format!("this clock is {} that of {}", here.said(), roles.join(" and of "));
-            ("host-skew", first.endpoint.value.to_string(), ours)
-        }
+    let (code, message) = if innocent.is_some() {
+        let theirs =
+            format!("the clock of {} is {} this one", roles.join(" and "), first.skew.said());
+        ("peer-skew", theirs)
+    } else {
+        ("host-skew", format!("this clock is {} that of {}", here.said(), roles.join(" and of ")))
     };
-    let severity = match here.certain_ms().abs() > STORE_MS {
-        true => Severity::Error,
-        false => Severity::Warning,
-    };
+    let is_far = here.certain_ms().unsigned_abs() > STORE_MS;
+    let severity = if is_far { Severity::Error } else { Severity::Warning };
     let breaks = if here.certain_ms() > 0 {
         "what this host signs is not yet valid there"
     } else {
         "new certificates of theirs are not yet valid here"
     };
-    let mut finding = Finding::new(severity, code, subject, message);
+    let mut finding = Finding::new(severity, code, first.endpoint.value.to_string(), message);
     finding.evidence.extend(others.iter().map(|clock| clock.seen()));
     finding = finding.seen("what it breaks", breaks);
     if proven {

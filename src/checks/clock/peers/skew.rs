@@ -39,6 +39,14 @@ impl Skew {
         }
     }
 
+    /// A clock less itself.
+    pub(super) const ZERO: Self = Self { least_ms: 0, most_ms: 0 };
+
+    /// How much is not known.
+    pub(super) fn width_ms(self) -> u64 {
+        self.most_ms.abs_diff(self.least_ms)
+    }
+
     /// This clock less the other one, where both were compared with a third.
     pub(super) fn less(self, other: Self) -> Self {
         Self {
@@ -76,10 +84,9 @@ impl Skew {
     pub(super) fn signed(self) -> String {
         let end = |ms: i64, is_upper: bool| {
             let us = ms.unsigned_abs().saturating_mul(1000);
-            let (sign, text) = match ms < 0 {
-                true => ('-', if is_upper { at_least(us) } else { margin(us) }),
-                false => ('+', if is_upper { margin(us) } else { at_least(us) }),
-            };
+            let sign = if ms < 0 { '-' } else { '+' };
+            // Away from the middle, never towards it.
+            let text = if (ms < 0) == is_upper { at_least(us) } else { margin(us) };
             format!("{sign}{text}")
         };
         format!("{} to {}", end(self.least_ms, false), end(self.most_ms, true))
@@ -177,6 +184,14 @@ mod tests {
         assert_eq!(a.less(b), Skew { least_ms: 3, most_ms: 13 });
         assert!(a.overlaps(Skew { least_ms: 10, most_ms: 11 }) && !a.overlaps(b));
         assert_eq!(b.signed(), "-0.003 s to +0.002 s");
+        assert_eq!(a.signed(), "+0.005 s to +0.010 s");
+        let rough = Skew { least_ms: -90_050, most_ms: -89_050 };
+        assert_eq!(rough.signed(), "-90.1 s to -89.0 s");
+        let far = Skew { least_ms: i64::MIN, most_ms: i64::MAX };
+        assert_eq!(
+            (far.less(far).certain_ms(), Skew::ZERO.less(far).width_ms()),
+            (0, u64::MAX - 1)
+        );
     }
 
     proptest! {

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::super::words::span;
 use super::age_us;
-use crate::checks::{Cause, Finding, docs};
+use crate::checks::shell::word;
+use crate::checks::{Cause, Finding, Remedy, docs};
 use crate::host::network::{ChronyReply, NtpReply};
-use crate::install::clock::TimeServer;
+use crate::install::clock::{TimeServer, TimeService};
 use crate::parse::chrony_packet::Tracking;
 use crate::parse::ntp_packet::{Header, NoTime};
 
@@ -20,12 +21,15 @@ pub(super) struct Judge {
     pub(super) name: &'static str,
     /// As `chronyd`.
     pub(super) process: &'static str,
+    /// Its unit and its configuration, where they are known.
+    pub(super) installed: Option<TimeService>,
     /// Whom it is told to follow.
     pub(super) servers: Vec<TimeServer>,
     pub(super) now: Timestamp,
 }
 
 /// What timesyncd left behind.
+#[derive(Clone, Copy)]
 pub(super) enum Timesyncd {
     /// No folder of its own: a version before systemd 239 says nothing.
     Mute,
@@ -142,29 +146,47 @@ impl Judge {
         })
     }
 
+    /// To find out about the servers that it has, or to name one.
+    fn remedy(&self) -> Remedy {
+        let look = look(self.name).to_owned();
+        if !self.servers.is_empty() {
+            let advice = "Find out why none of its servers is followed.".to_owned();
+            return Remedy { advice, commands: vec![look] };
+        }
+        let mut commands = Vec::new();
+        if let Some(TimeService { configuration: Some(file), unit, .. }) = self.installed {
+            commands.push(format!("sudoedit {}", word(file)));
+            commands.push(format!("sudo systemctl restart {unit}"));
+        }
+        commands.push(look);
+        let advice = "Name the time server of your own site in its configuration, and restart it."
+            .to_owned();
+        Remedy { advice, commands }
+    }
+
     fn warning(&self, code: &'static str, message: String) -> Finding {
-        let look = match self.name {
-            "chrony" => "chronyc -n sources -v",
-            "ntpd" => "ntpq -pn",
-            _ => "timedatectl timesync-status",
-        };
-        let advice = match self.servers.is_empty() {
-            true => "Name the time server of your own site in its configuration, and restart it.",
-            false => "Find out why none of its servers is followed.",
-        };
         let mut finding = Finding::warning(code, self.name, message)
             .docs(docs::OFFLINE_NTP)
-            .remedy(advice, [look])
             .explains(Cause::TimeService);
+        finding.remedy = self.remedy();
         for TimeServer { host, port, source, client } in &self.servers {
-            let endpoint = match host.contains(':') {
-                true => format!("[{host}]:{port}"),
-                false => format!("{host}:{port}"),
+            let endpoint = if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
             };
             finding.evidence.push(source.evidence(client, host));
             finding = finding.follows(Cause::TimeServer(endpoint.to_ascii_lowercase()));
         }
         finding
+    }
+}
+
+fn look(service: &str) -> &'static str {
+    match service {
+        "chrony" => "chronyc -n sources -v",
+        "ntpd" => "ntpq -pn",
+        _ => "timedatectl timesync-status",
     }
 }
 

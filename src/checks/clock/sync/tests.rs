@@ -14,7 +14,8 @@ fn server() -> TimeServer {
 }
 
 fn judge(name: &'static str, servers: Vec<TimeServer>) -> Judge {
-    Judge { name, process: name, servers, now: Timestamp::from_second(NOW_S).unwrap() }
+    let now = Timestamp::from_second(NOW_S).unwrap();
+    Judge { name, process: name, installed: None, servers, now }
 }
 
 fn tracking() -> Tracking {
@@ -153,7 +154,7 @@ fn the_remedy_fits_the_system() {
     let dnf = ("none-installed", "sudo dnf install chrony".to_owned());
     assert_eq!(commands(&[], system("rocky", &["rhel", "centos", "fedora"])), dnf);
     assert_eq!(commands(&[], system("plan9", &[])).1, "");
-    let chrony = TimeService { name: "chrony", unit: "chronyd" };
+    let chrony = TimeService { name: "chrony", unit: "chronyd", configuration: None };
     let start = ("stopped", "sudo systemctl enable --now chronyd".to_owned());
     assert_eq!(commands(&[chrony], system("rocky", &[])), start);
 }

@@ -9,10 +9,14 @@ use super::{Finding, Outcome};
 /// explain a finding, the deepest is named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// This host's clock.
-    Clock,
     /// A host name that does not resolve as it should.
     Name(String),
+    /// A time server that cannot be reached or tells no time, as `host:port`.
+    TimeServer(String),
+    /// The time service that should keep this host's clock.
+    TimeService,
+    /// This host's clock.
+    Clock,
     /// What keeps a service from starting, such as a setting that it refuses; the service as
     /// `host:port`.
     Startup(String),

@@ -28,6 +28,7 @@ pub mod files;
 pub mod network;
 pub mod request;
 pub mod system;
+pub mod time_services;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -26,6 +26,33 @@ pub struct TimeServer {
     pub source: Source,
 }
 
+/// The time servers of this host, as far as they can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimeServers {
+    /// Each with its place.
+    pub servers: Vec<TimeServer>,
+    /// Where others may stand, and why that cannot be told.
+    pub untold: Vec<(String, Unknown)>,
+}
+
+impl TimeServer {
+    /// Whether nobody wrote it: a program has it built in.
+    pub fn is_default(&self) -> bool {
+        matches!(self.source, Source::Default(_))
+    }
+}
+
+/// A time service that is installed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeService {
+    /// `chrony`, `ntpd` or `systemd-timesyncd`.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The file in which it is told whom to follow, where there is one.
+    pub configuration: Option<&'static str>,
+}
+
 /// A program that follows time servers: its configuration file, by distribution, and its own place.
 struct Client {
     name: &'static str,
@@ -58,13 +85,23 @@ const TIMESYNCD_DROP_INS: [&str; 2] =
 /// Files that name further files: deeper nests are nobody's.
 const MAX_FILES: usize = 64;
 
-/// Every time server that is configured here or named with `--ntp`, each with its place.
-pub async fn time_servers(host: &Host) -> Result<Vec<TimeServer>, Unknown> {
+/// Every time server that is configured here or named with `--ntp`, each with its place. One file
+/// that cannot be read does not hide what stands in the others.
+pub async fn time_servers(host: &Host) -> Result<TimeServers, Unknown> {
     let request = host.ask(Requested).await?;
-    let mut servers: Vec<_> = request.ntp.iter().map(|text| requested(text)).collect();
-    servers.extend(followed(host).await?);
-    servers.extend(written_for_gitlab(host).await?);
-    Ok(servers)
+    let mut found = TimeServers::default();
+    found.servers.extend(request.ntp.iter().map(|text| requested(text)));
+    for (what, servers) in [
+        ("the time service's servers", followed(host).await),
+        ("NTP_HOST in gitlab.rb", written_for_gitlab(host).await),
+    ] {
+        match servers {
+            Ok(servers) => found.servers.extend(servers),
+            Err(Unknown::LeftOut(_)) => {}
+            Err(why) => found.untold.push((what.to_owned(), why)),
+        }
+    }
+    Ok(found)
 }
 
 /// The servers of the client that keeps this clock. A configuration file may outlive its program,
@@ -92,6 +129,34 @@ async fn followed(host: &Host) -> Result<Vec<TimeServer>, Unknown> {
         });
     }
     Ok(servers)
+}
+
+/// The time services that are installed here, whether they run or not.
+pub async fn installed(host: &Host) -> Result<Vec<TimeService>, Unknown> {
+    let mut services = Vec::new();
+    for client in [&CHRONY, &NTPD, &TIMESYNCD] {
+        if first_of(host, client.programs).await?.is_some() {
+            let configuration = first_of(host, client.configurations).await?;
+            services.push(TimeService {
+                name: client.name,
+                unit: unit(client.name, configuration.unwrap_or_default()),
+                configuration,
+            });
+        }
+    }
+    Ok(services)
+}
+
+/// The unit of a time service, which the place of its configuration tells: distributions differ.
+pub fn unit(service: &str, configuration: &str) -> &'static str {
+    match service {
+        "chrony" if configuration == "/etc/chrony.conf" => "chronyd",
+        "chrony" => "chrony",
+        "ntpd" if configuration.starts_with("/etc/ntpsec/") => "ntpsec",
+        "ntpd" if configuration.starts_with("/etc/openntpd/") => "openntpd",
+        "ntpd" => "ntp",
+        _ => "systemd-timesyncd",
+    }
 }
 
 async fn first_of<'a>(host: &Host, paths: &[&'a str]) -> Result<Option<&'a str>, Unknown> {

@@ -199,6 +199,26 @@ pub async fn storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     }))
 }
 
+/// The S3 endpoint that the registry of this host is told; `None` where it keeps its images
+/// elsewhere, or at a place that no setting names.
+pub async fn s3_endpoint(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let Some(config) = config(host).await? else { return Ok(None) };
+    let mut drivers = config.yml.storage.drivers.iter();
+    let driver = drivers.find(|driver| matches!(driver.name.as_str(), "s3" | "s3_v2" | "s3aws"));
+    let parameter = |name: &str| driver.and_then(|driver| driver.parameters.get(name));
+    let Some(written) = parameter("regionendpoint") else { return Ok(None) };
+    let text = written.value.to_string();
+    let url = if text.contains("://") {
+        text
+    } else {
+        // The SDK puts the scheme before a bare name, by `secure`.
+        let secure = parameter("secure").and_then(|it| it.value.as_bool()).unwrap_or(true);
+        format!("{}://{text}", if secure { "https" } else { "http" })
+    };
+    let Ok(endpoint) = Endpoint::parse(&url) else { return Ok(None) };
+    Ok(Some(Sourced { value: endpoint, source: found(&config.path, written) }))
+}
+
 fn folder(path: &Utf8Path, root: Option<&Located<Scalar>>) -> Sourced<Utf8PathBuf> {
     match root {
         Some(root) => {

@@ -55,6 +55,15 @@ impl Settings {
         })
     }
 
+    /// Several texts, or a single one.
+    pub fn texts(&self, path: &[&str]) -> Written<Vec<String>> {
+        self.typed(path, |value| match value {
+            Value::String(text) => Some(vec![text]),
+            Value::Array(values) => values.into_iter().map(text_of).collect(),
+            _ => None,
+        })
+    }
+
     /// `true` or `false`.
     pub fn flag(&self, path: &[&str]) -> Written<bool> {
         self.typed(path, |value| match value {
@@ -105,6 +114,13 @@ impl<T> Written<T> {
             Self::Known(value) => Ok(Some(value)),
             Self::Untold(why) => Err(Unknown::Unreadable(format!("{}: {}", why.source, why.value))),
         }
+    }
+}
+
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
 

@@ -255,10 +255,13 @@ async fn about_runner(host: &Host) -> Section {
 async fn about_clock(host: &Host) -> Section {
     let mut section = Section::new("time servers");
     match clock::time_servers(host).await {
-        Ok(servers) => {
-            for server in servers {
+        Ok(found) => {
+            for server in found.servers {
                 let value = format!("{}:{}", server.host, server.port);
                 section.sourced(&server.client, &Sourced { value, source: server.source });
+            }
+            for (what, why) in found.untold {
+                section.unknown(&what, &why);
             }
         }
         Err(unknown) => section.unknown("time servers", &unknown),

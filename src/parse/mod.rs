@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod base64;
 pub mod certificate;
+pub mod chrony_packet;
 #[cfg(test)]
 mod corpus;
 pub mod der;
@@ -13,6 +14,7 @@ pub mod docker_json;
 pub mod gitlab_rb;
 pub mod gitlab_yml;
 pub mod hosts_toml;
+pub mod http_date;
 pub mod key;
 mod line_index;
 pub mod network;

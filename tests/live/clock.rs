@@ -27,8 +27,7 @@ pub(crate) fn start_chronyd(node: &Node, address: &str, clock: Clock) -> Server 
     // chronyd disables its command socket in a folder that others can read.
     node.must("chmod", &["750", &dir]);
     let arguments = ["-x", "-d", "-u", "root", "-f", &format!("{dir}/chrony.conf")];
-    let library =
-        format!("/usr/lib/{}-linux-gnu/{FAKETIME}/libfaketime.so.1", std::env::consts::ARCH);
+    let library = faketime_library();
     let offset;
     let mut environment = Vec::new();
     if let Clock::Ahead(seconds) = clock {
@@ -37,6 +36,11 @@ pub(crate) fn start_chronyd(node: &Node, address: &str, clock: Clock) -> Server 
     }
     let socket = node.path(&format!("{dir}/chronyd.sock"));
     node.serve_with("chronyd", &arguments, &environment, || socket.exists())
+}
+
+/// What moves the clock of a program that is told to load it, by `FAKETIME`.
+pub(crate) fn faketime_library() -> String {
+    format!("/usr/lib/{}-linux-gnu/{FAKETIME}/libfaketime.so.1", std::env::consts::ARCH)
 }
 
 /// What chronyd as a client thinks of a time server: `System clock wrong by 90.000013 seconds`.

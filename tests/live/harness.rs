@@ -254,7 +254,7 @@ fn time_servers_lie_in_every_way() {
     let (good, from_there) = one(Answer::Time(0));
     assert!(from_there);
     assert_eq!((good.len(), good[0], good[1], &good[24..32]), (48, 0x24, 2, &b"question"[..]));
-    let (kiss, _) = one(Answer::KissOfDeath);
+    let (kiss, _) = one(Answer::KissOfDeath(b"RATE"));
     assert_eq!((kiss[0] >> 6, kiss[1], &kiss[12..16]), (3, 0, &b"RATE"[..]));
     assert_eq!(one(Answer::StratumZero).0[1], 0);
     assert_eq!(one(Answer::Stratum16).0[1], 16);

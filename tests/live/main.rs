@@ -30,6 +30,10 @@
 #![expect(clippy::print_stdout, reason = "the test harness shows it with a failed test")]
 
 mod clock;
+mod clock_gitaly;
+mod clock_offset;
+mod clock_peers;
+mod clock_sync;
 mod gitlab;
 mod harness;
 mod hostile;

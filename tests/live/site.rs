@@ -139,7 +139,11 @@ impl Report {
     /// Runs some checks of gldoctor on a node.
     pub(crate) fn on(only: &str, node: &Node, arguments: &[&str]) -> Self {
         let run = ["run", "--only", only, "--timeout", "2s", "--format", "json"];
-        let ran = node.gldoctor(&[&run[..], arguments].concat());
+        Self::read(node.gldoctor(&[&run[..], arguments].concat()))
+    }
+
+    /// The report in JSON that gldoctor has written.
+    pub(crate) fn read(ran: Ran) -> Self {
         let json = ran.json();
         assert_eq!(json["complete"], true, "{ran}");
         assert_eq!(Some(json["summary"]["exit_code"].as_i64().unwrap()), ran.code.map(i64::from));

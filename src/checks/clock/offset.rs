@@ -2,16 +2,14 @@
 
 mod remedies;
 mod unheard;
-mod vote;
 
-use crate::checks::threshold::{CLOCK_ERROR, CLOCK_WARNING};
 use crate::checks::{Cause, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
-use crate::install::clock::time_servers;
+use crate::install::clock::{TimeServer, time_servers};
 
 use super::hearing::{Heard, hear, servers};
+use super::vote::{Election, Limits, Outcome, Voice};
 use super::words::{self, compared, margin, span};
-use vote::{Election, Limits, Outcome, Voice};
 
 check! {
     /// This clock agrees with the time servers that are configured here.
@@ -28,7 +26,8 @@ check! {
     ///
     /// Every time server that chrony, systemd-timesyncd, ntpd or `gitlab.rb` names, and every
     /// `--ntp HOST[:PORT]`. Each is asked once over NTP (again only if a packet was lost or late).
-    /// The clock is never touched.
+    /// The clock is never touched. A server that nobody wrote down, such as the one that a
+    /// distribution builds into systemd-timesyncd, is told but not asked.
     ///
     /// An offset is known to half the round trip; beyond that, a server says how exact its own
     /// time is. The offset is a warning from 1 second on and an error from 5 seconds on
@@ -42,10 +41,10 @@ check! {
     ///
     /// ## How to fix it
     ///
-    /// - The clock is off: let the time service step it once: `chronyc makestep`, or
-    ///   `systemctl restart systemd-timesyncd`. If it goes wrong again, see `clock/sync`.
-    /// - A public server such as `pool.ntp.org` is named: replace that default with a server of
-    ///   your own site in `chrony.conf`, `timesyncd.conf` or `ntp.conf`.
+    /// - The clock is off: let the time service step it once: `sudo chronyc makestep`, or
+    ///   `sudo systemctl restart systemd-timesyncd`. If it goes wrong again, see `clock/sync`.
+    /// - A public server such as `pool.ntp.org` is named or built in: name a server of your own
+    ///   site instead, in `chrony.conf`, `timesyncd.conf` or `ntp.conf`.
     /// - A server does not answer: let UDP port 123 pass, and let the server allow this network
     ///   (`allow` in the server's `chrony.conf`).
     /// - A server is not synchronised: without internet it needs a reference of its own (a GPS
@@ -54,14 +53,19 @@ check! {
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    let servers = servers(time_servers(host).await?);
-    if servers.is_empty() {
+    let found = time_servers(host).await?;
+    if found.servers.is_empty() && found.untold.is_empty() {
         return Err(Stop::not_applicable(
             "no time server is configured; name one with --ntp HOST, and see clock/sync",
         ));
     }
-    let limits = Limits::new(CLOCK_WARNING.of(host).await?, CLOCK_ERROR.of(host).await?);
-    Ok(judge(&hear(host, servers).await?, limits))
+    // What nobody named is not asked: it is on the internet.
+    let (defaults, named) = found.servers.into_iter().partition(TimeServer::is_default);
+    let limits = Limits::of(host).await?;
+    let mut verdict = judge(&hear(host, servers(named)).await?, limits);
+    verdict.add(unheard::built_in(&servers(defaults)));
+    verdict.untold.extend(found.untold);
+    Ok(verdict)
 }
 
 /// The verdict on all that was heard.
@@ -101,6 +105,7 @@ fn judge_clock(verdict: &mut Verdict, election: &Election, limits: Limits) {
     );
     let mut finding = Finding::new(severity, "offset", judge.server.endpoint(), message)
         .docs(docs::OFFLINE_NTP)
+        .follows(Cause::TimeService)
         .explains(Cause::Clock);
     finding.evidence.extend(election.believed.iter().map(|voice| voice.evidence()));
     let believed: Vec<_> = election.believed.iter().map(|voice| voice.server).collect();

@@ -30,6 +30,11 @@ pub(super) fn margin(us: u64) -> String {
     span(us.div_ceil(unit(us)).saturating_mul(unit(us)))
 }
 
+/// The least that a duration in microseconds can be, never overstated.
+pub(super) fn at_least(us: u64) -> String {
+    span(us / unit(us) * unit(us))
+}
+
 /// The smallest step that is told of a duration.
 fn unit(us: u64) -> u64 {
     match us / 1_000_000 {
@@ -83,6 +88,13 @@ fn a_margin_is_rounded_up() {
     assert_eq!(margin(10_200_001), "10.3 s");
     assert_eq!(margin(700_000_001), "11 min 41 s");
     assert_eq!(margin(u64::MAX), span(u64::MAX));
+}
+
+#[test]
+fn the_least_is_rounded_down() {
+    assert_eq!(at_least(1_999), "0.001 s");
+    assert_eq!(at_least(89_099_999), "89.0 s");
+    assert_eq!(at_least(u64::MAX), "213503982 d 8 h");
 }
 
 #[test]

@@ -168,7 +168,7 @@ pub(in crate::checks) mod tests {
         fields: &[(&str, &str)],
         body: Body,
     ) -> Response {
-        let mut response = Response { status, fields: <_>::default(), body };
+        let mut response = Response { status, fields: <_>::default(), body, times: None };
         for (name, value) in fields {
             response.fields.entry((*name).to_owned()).or_default().push((*value).to_owned());
         }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use reqwest::{Client, Url, redirect};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,8 @@ const MAX_VALUES: usize = 20;
 const MAX_DEPTH: usize = 32;
 
 /// The header fields that tell who answered. Nothing that can hold a secret is among them.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 11] = [
+    "age",
     "content-type",
     "date",
     "docker-distribution-api-version",
@@ -44,6 +46,7 @@ const FIELDS: [&str; 9] = [
     "server",
     "via",
     "www-authenticate",
+    "x-cache",
     "x-gitlab-meta",
 ];
 
@@ -75,6 +78,20 @@ pub struct Response {
     pub fields: BTreeMap<String, Vec<String>>,
     /// The body, as far as it tells something.
     pub body: Body,
+    /// When it was asked for and when it came; recordings of older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+}
+
+/// The time between which a response was made, by this machine's clock: milliseconds since 1970,
+/// rounded away from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// Before the first packet left.
+    pub sent_ms: i64,
+    /// After the head of the response had come. It is counted from the former by a clock that nobody
+    /// sets, so that a step in between does not look like a difference.
+    pub received_ms: i64,
 }
 
 /// A body, by what it is.
@@ -133,8 +150,12 @@ impl Question for HttpGet {
         let url = Url::parse(&self.url)
             .map_err(|error| Unknown::Unreadable(format!("{}: {error}", self.url)))?;
         let client = http_client(&url, self.address, machine.stage())?;
+        let (sent, left) = (Timestamp::now(), Instant::now());
         Ok(match client.get(url).send().await {
-            Ok(response) => HttpReply::Answered(read(response).await),
+            Ok(response) => {
+                let times = Times::of(sent, left.elapsed());
+                HttpReply::Answered(read(response, times).await)
+            }
             Err(error) => match obstacle_in(self.address, &error) {
                 Some(unknown) => return Err(unknown),
                 None => HttpReply::Failed(failure(&error, machine.stage())),
@@ -158,7 +179,19 @@ fn http_client(url: &Url, address: SocketAddr, deadline: Duration) -> Result<Cli
         .map_err(|error| Unknown::Crashed(error.to_string()))
 }
 
-async fn read(mut response: reqwest::Response) -> Response {
+impl Times {
+    /// Of a response that came `elapsed` after `sent`.
+    fn of(sent: Timestamp, elapsed: Duration) -> Self {
+        let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        let received_us = sent.as_microsecond().saturating_add(elapsed_us).saturating_add(1);
+        Self {
+            sent_ms: sent.as_microsecond().div_euclid(1000),
+            received_ms: received_us.div_euclid(1000).saturating_add(1),
+        }
+    }
+}
+
+async fn read(mut response: reqwest::Response, times: Times) -> Response {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in FIELDS {
         let values = response.headers().get_all(name).iter().take(MAX_VALUES);
@@ -170,7 +203,7 @@ async fn read(mut response: reqwest::Response) -> Response {
     }
     let status = response.status().as_u16();
     let body = body(&mut response).await;
-    Response { status, fields, body }
+    Response { status, fields, body, times: Some(times) }
 }
 
 /// A field as far as it is kept. A redirect to an object store carries a signature in its query.
@@ -276,6 +309,23 @@ fn broken_http(words: &str) -> Failure {
         }
         words => Failure::Foreign(format!("it does not speak HTTP: {words}")),
     }
+}
+
+#[test]
+fn the_time_of_a_response_is_never_understated() {
+    let at = |us| Timestamp::from_microsecond(us).unwrap();
+    let times = |us, elapsed| Times::of(at(us), Duration::from_micros(elapsed));
+    assert_eq!(times(1_999, 0), Times { sent_ms: 1, received_ms: 3 });
+    assert_eq!(times(2_000, 2_500), Times { sent_ms: 2, received_ms: 5 });
+    assert_eq!(times(-1, 1), Times { sent_ms: -1, received_ms: 1 });
+}
+
+#[test]
+fn a_response_without_times_is_still_read() {
+    let old = r#"{"status":200,"fields":{},"body":"empty"}"#;
+    let response: Response = serde_json::from_str(old).unwrap();
+    assert_eq!(response.times, None);
+    assert_eq!(serde_json::to_string(&response).unwrap(), old);
 }
 
 #[test]

@@ -3,14 +3,16 @@
 //! The later stages are told the address, so that a check can say at which stage and for which
 //! address a path breaks, and no stage waits for one that has already failed.
 
+mod chrony;
 mod connect;
 mod http;
 mod ntp;
 mod resolve;
 mod tls;
 
+pub use chrony::{ChronyReply, ChronyTracking};
 pub use connect::{Connect, Connected};
-pub use http::{Body, HttpGet, HttpReply, Response};
+pub use http::{Body, HttpGet, HttpReply, Response, Times};
 pub use ntp::{NtpQuery, NtpReply};
 pub use resolve::{Resolve, Resolved};
 pub use tls::{Handshake, TlsHandshake};

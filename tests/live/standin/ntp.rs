@@ -13,16 +13,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) enum Answer {
     /// A good answer from a clock that is so many milliseconds ahead.
     Time(i64),
-    /// Stratum 0 with the code `RATE`: the client asks too often.
-    KissOfDeath,
+    /// Stratum 0 with a code, such as `RATE`: the client asks too often.
+    KissOfDeath(&'static [u8; 4]),
     /// Stratum 0 with no code at all.
     StratumZero,
     /// Stratum 16: not synchronized, in the way of older servers.
     Stratum16,
     /// A leap indicator of 3: not synchronized.
     Unsynchronized,
+    /// A good answer that was changed.
+    Changed(fn(&mut Packet)),
     /// The answer to another question: its origin stamp is not what the client sent.
     WrongOrigin,
+    /// The question itself.
+    Mirror,
+    /// A hundred answers to other questions, one that is cut short, and then a good one.
+    AmongWrongOnes,
+    /// Garbage without an end.
+    Flood,
+    /// Nothing to the first question, and good answers to the rest.
+    FirstLost,
+    /// A good answer that leaves 1.5 s late, and good ones to the questions after it.
+    FirstLate,
     /// A good answer from another port of the same address.
     OtherPort,
     /// A good answer three times over, the later ones from clocks another hour ahead each.
@@ -36,11 +48,25 @@ pub(crate) enum Answer {
 /// A running time server. It stops when dropped.
 #[must_use]
 pub(crate) struct NtpStandin {
+    address: SocketAddr,
     questions: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
 }
 
+/// A packet without extensions.
+pub(crate) type Packet = [u8; 48];
+
 impl NtpStandin {
+    /// Answers on a free port of loopback, for tests that need no lab.
+    pub(crate) fn on_loopback(answer: Answer) -> Self {
+        Self::start(UdpSocket::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    /// Where it answers.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Answers every question that comes to the socket in the same way.
     pub(crate) fn start(socket: UdpSocket, answer: Answer) -> Self {
         Self::with_other_port(socket, None, answer)
@@ -52,7 +78,8 @@ impl NtpStandin {
         other: Option<UdpSocket>,
         answer: Answer,
     ) -> Self {
-        let standin = Self { questions: Arc::default(), stopped: Arc::default() };
+        let address = socket.local_addr().unwrap();
+        let standin = Self { address, questions: Arc::default(), stopped: Arc::default() };
         let (questions, stopped) = (Arc::clone(&standin.questions), Arc::clone(&standin.stopped));
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         thread::spawn(move || {
@@ -60,9 +87,10 @@ impl NtpStandin {
             while !stopped.load(Ordering::SeqCst) {
                 let Ok((length, client)) = socket.recv_from(&mut packet) else { continue };
                 let Some(question) = packet[..length].first_chunk() else { continue };
-                questions.fetch_add(1, Ordering::SeqCst);
+                let number = questions.fetch_add(1, Ordering::SeqCst);
+                let asked = Asked { socket: &socket, client, number, question };
                 // A client that is gone is no fault of the server.
-                reply(&socket, other.as_ref(), client, question, answer).ok();
+                asked.reply(other.as_ref(), answer, &stopped).ok();
             }
         });
         standin
@@ -80,50 +108,91 @@ impl Drop for NtpStandin {
     }
 }
 
-fn reply(
-    socket: &UdpSocket,
-    other: Option<&UdpSocket>,
+/// One question, and where its answer goes.
+struct Asked<'a> {
+    socket: &'a UdpSocket,
     client: SocketAddr,
-    question: &[u8; 48],
-    answer: Answer,
-) -> io::Result<()> {
-    let good = good_answer(question, 0);
-    let mut packet = good;
-    match answer {
-        Answer::Silence => return Ok(()),
-        Answer::Time(ahead) => packet = good_answer(question, ahead),
-        Answer::KissOfDeath => {
-            set_leap(&mut packet, 3);
-            packet[1] = 0;
-            packet[12..16].copy_from_slice(b"RATE");
-        }
-        Answer::StratumZero => {
-            packet[1] = 0;
-            packet[12..16].fill(0);
-        }
-        Answer::Stratum16 => packet[1] = 16,
-        Answer::Unsynchronized => set_leap(&mut packet, 3),
-        Answer::WrongOrigin => packet[24] ^= 0xff,
-        Answer::OtherPort => {
-            let other = other.expect("this answer needs a second socket");
-            return other.send_to(&packet, client).map(drop);
-        }
-        Answer::Duplicates => {
-            socket.send_to(&packet, client)?;
-            socket.send_to(&good_answer(question, 3_600_000), client)?;
-            packet = good_answer(question, 7_200_000);
-        }
-        Answer::Short => return socket.send_to(&packet[..20], client).map(drop),
-    }
-    socket.send_to(&packet, client).map(drop)
+    /// From 0.
+    number: usize,
+    question: &'a Packet,
 }
 
-fn set_leap(packet: &mut [u8; 48], leap: u8) {
+impl Asked<'_> {
+    fn send(&self, packet: &[u8]) -> io::Result<()> {
+        self.socket.send_to(packet, self.client).map(drop)
+    }
+
+    fn reply(
+        &self,
+        other: Option<&UdpSocket>,
+        answer: Answer,
+        stopped: &AtomicBool,
+    ) -> io::Result<()> {
+        let good = good_answer(self.question, 0);
+        let mut packet = good;
+        match answer {
+            Answer::Silence => return Ok(()),
+            Answer::FirstLost if self.number == 0 => return Ok(()),
+            Answer::FirstLost => {}
+            Answer::FirstLate if self.number > 0 => {}
+            Answer::FirstLate => thread::sleep(Duration::from_millis(1500)),
+            Answer::Time(ahead) => packet = good_answer(self.question, ahead),
+            Answer::KissOfDeath(code) => {
+                set_leap(&mut packet, 3);
+                packet[1] = 0;
+                packet[12..16].copy_from_slice(code);
+            }
+            Answer::StratumZero => {
+                packet[1] = 0;
+                packet[12..16].fill(0);
+            }
+            Answer::Stratum16 => packet[1] = 16,
+            Answer::Unsynchronized => set_leap(&mut packet, 3),
+            Answer::Changed(change) => change(&mut packet),
+            Answer::WrongOrigin => packet[24] ^= 0xff,
+            Answer::Mirror => packet = *self.question,
+            Answer::AmongWrongOnes => self.send_wrong_ones()?,
+            Answer::Flood => {
+                self.flood(stopped);
+                return Ok(());
+            }
+            Answer::OtherPort => {
+                let other = other.expect("this answer needs a second socket");
+                return other.send_to(&packet, self.client).map(drop);
+            }
+            Answer::Duplicates => {
+                self.send(&packet)?;
+                self.send(&good_answer(self.question, 3_600_000))?;
+                packet = good_answer(self.question, 7_200_000);
+            }
+            Answer::Short => return self.send(&packet[..20]),
+        }
+        self.send(&packet)
+    }
+
+    fn send_wrong_ones(&self) -> io::Result<()> {
+        for number in 1..100 {
+            let mut forged = good_answer(self.question, 3_600_000);
+            forged[31] ^= number;
+            self.send(&forged)?;
+        }
+        self.send(&[0; 3])
+    }
+
+    fn flood(&self, stopped: &AtomicBool) {
+        while !stopped.load(Ordering::SeqCst) {
+            // It fails when the client is gone, which is no reason to stop.
+            self.send(&[0xff; 48]).ok();
+        }
+    }
+}
+
+fn set_leap(packet: &mut Packet, leap: u8) {
     packet[0] = packet[0] & 0x3f | leap << 6;
 }
 
 /// Stratum 2 from a clock that is `ahead` milliseconds ahead of this machine's.
-fn good_answer(question: &[u8; 48], ahead: i64) -> [u8; 48] {
+fn good_answer(question: &Packet, ahead: i64) -> Packet {
     let now = stamp(ahead);
     let mut packet = [0; 48];
     // The client's version, and mode 4: server.

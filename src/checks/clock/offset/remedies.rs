@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::checks::Remedy;
 use crate::checks::clock::hearing::Server;
+use crate::checks::shell::word;
 use crate::install::Source;
-use crate::install::clock::TimeServer;
+use crate::install::clock::{TimeServer, unit};
 
 /// The programs that keep a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,19 +30,18 @@ impl Client {
         server.named.iter().find_map(|named| Some((Self::of(named)?, named)))
     }
 
-    /// Its unit, which the place of its configuration tells: Debian's and Red Hat's differ.
+    /// Its unit.
     fn unit(self, named: &TimeServer) -> &'static str {
         let path = match &named.source {
             Source::File { path, .. } => path.as_str(),
             Source::Flag(_) | Source::Default(_) => "",
         };
-        match self {
-            Self::Chrony if path == "/etc/chrony.conf" => "chronyd",
+        let service = match self {
             Self::Chrony => "chrony",
             Self::Timesyncd => "systemd-timesyncd",
-            Self::Ntpd if path.starts_with("/etc/ntpsec/") => "ntpsec",
-            Self::Ntpd => "ntp",
-        }
+            Self::Ntpd => "ntpd",
+        };
+        unit(service, path)
     }
 }
 
@@ -53,12 +53,12 @@ pub(super) fn step(believed: &[&Server]) -> Remedy {
     match known {
         Some((Client::Chrony, _)) => remedy(
             "Let chrony step the clock.",
-            vec!["chronyc makestep".to_owned(), "chronyc tracking".to_owned()],
+            vec!["sudo chronyc makestep".to_owned(), "chronyc tracking".to_owned()],
         ),
         Some((Client::Timesyncd, _)) => remedy(
             "Let systemd-timesyncd set the clock: it does so when it starts.",
             vec![
-                "systemctl restart systemd-timesyncd".to_owned(),
+                "sudo systemctl restart systemd-timesyncd".to_owned(),
                 "timedatectl timesync-status".to_owned(),
             ],
         ),
@@ -66,9 +66,9 @@ pub(super) fn step(believed: &[&Server]) -> Remedy {
             let unit = client.unit(named);
             // ntpd gives up on more than 1000 s unless it is told -g.
             let commands = [
-                format!("systemctl stop {unit}"),
-                "ntpd -gq".to_owned(),
-                format!("systemctl start {unit}"),
+                format!("sudo systemctl stop {unit}"),
+                "sudo ntpd -gq".to_owned(),
+                format!("sudo systemctl start {unit}"),
             ];
             remedy("Let ntpd set the clock while its service is stopped.", commands.into())
         }
@@ -85,7 +85,9 @@ pub(super) fn step(believed: &[&Server]) -> Remedy {
 fn set_once(server: &Server) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     let Server { host, port, .. } = server;
-    host.chars().all(is_plain).then(|| format!("chronyd -q 'server {host} port {port} iburst'"))
+    host.chars()
+        .all(is_plain)
+        .then(|| format!("sudo chronyd -q 'server {host} port {port} iburst'"))
 }
 
 /// How to see what the client makes of its servers.
@@ -97,30 +99,36 @@ pub(super) fn look(server: &Server) -> Option<&'static str> {
     })
 }
 
-/// How to make every client of these servers read its changed configuration.
-pub(super) fn restart(servers: &[&Server]) -> Vec<String> {
-    let named = servers.iter().flat_map(|server| &server.named);
-    let commands: BTreeSet<_> = named
+/// How to name another server, and to make every client read that.
+pub(super) fn rename(servers: &[&Server]) -> Vec<String> {
+    let named: Vec<_> = servers.iter().flat_map(|server| &server.named).collect();
+    let edits = files(&named).into_iter().map(|file| format!("sudoedit {}", word(file)));
+    let restarts: BTreeSet<_> = named
+        .iter()
         .filter_map(|named| match Client::of(named) {
-            Some(client) => Some(format!("systemctl restart {}", client.unit(named))),
-            None if named.client == "gitlab.rb" => Some("gitlab-ctl reconfigure".to_owned()),
+            Some(client) => Some(format!("sudo systemctl restart {}", client.unit(named))),
+            None if named.client == "gitlab.rb" => Some("sudo gitlab-ctl reconfigure".to_owned()),
             None => None,
         })
         .collect();
-    commands.into_iter().collect()
+    edits.chain(restarts).collect()
+}
+
+/// The files in which the servers are named, or should be.
+fn files<'a>(named: &[&'a TimeServer]) -> BTreeSet<&'a str> {
+    let files = named.iter().filter_map(|named| match &named.source {
+        Source::File { path, .. } => Some(path.as_str()),
+        // Only timesyncd has servers that nobody wrote.
+        Source::Default(_) => Some("/etc/systemd/timesyncd.conf"),
+        Source::Flag(_) => None,
+    });
+    files.collect()
 }
 
 /// Where the servers are named, for people: the files, as far as they stand in any.
 pub(super) fn places(servers: &[&Server]) -> String {
-    let named = servers.iter().flat_map(|server| &server.named);
-    let files: BTreeSet<_> = named
-        .filter_map(|named| match &named.source {
-            Source::File { path, .. } => Some(path.as_str()),
-            // Only timesyncd has servers that nobody wrote.
-            Source::Default(_) => Some("/etc/systemd/timesyncd.conf"),
-            Source::Flag(_) => None,
-        })
-        .collect();
+    let named: Vec<_> = servers.iter().flat_map(|server| &server.named).collect();
+    let files = files(&named);
     match files.len() {
         0 => "the configuration of the time service".to_owned(),
         _ => files.into_iter().collect::<Vec<_>>().join(", "),

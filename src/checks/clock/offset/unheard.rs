@@ -48,10 +48,20 @@ fn dead(severity: Severity, server: &Server, trouble: &Trouble) -> Finding {
             ),
         ),
     };
-    with_places(Finding::new(severity, code, server.endpoint(), trouble.told_of(server)), server)
+    let finding = Finding::new(severity, code, server.endpoint(), trouble.told_of(server));
+    let finding = with_places(finding, server)
         .remedy(advice, remedies::look(server))
         .docs(docs::OFFLINE_NTP)
-        .follows(Cause::Name(server.host.clone()))
+        .follows(Cause::Name(server.host.clone()));
+    explaining(finding, severity, server)
+}
+
+/// As long as another server tells the time, a dead one is at the bottom of nothing.
+fn explaining(finding: Finding, severity: Severity, server: &Server) -> Finding {
+    match severity {
+        Severity::Notice => finding,
+        _ => finding.explains(Cause::TimeServer(server.endpoint())),
+    }
 }
 
 /// A server whose reply proves nothing, beside one that told the time.
@@ -79,16 +89,35 @@ fn public_default(severity: Severity, defaults: &[(&Server, Trouble)]) -> Option
                 "Name the time server of your own site in {} instead.",
                 remedies::places(&servers)
             ),
-            remedies::restart(&servers),
+            remedies::rename(&servers),
         )
         .docs(docs::OFFLINE_NTP);
     for (server, trouble) in defaults {
+        finding = explaining(finding, severity, server);
         let named = server.named.iter();
         finding.evidence.extend(
             named.map(|named| named.source.evidence(&named.client, trouble.told_of(server))),
         );
     }
     Some(finding)
+}
+
+/// Servers that nobody named: a time service falls back to the one that is built into it.
+pub(super) fn built_in(defaults: &[Server]) -> Option<Finding> {
+    let first = defaults.first()?;
+    let servers: Vec<_> = defaults.iter().collect();
+    let client = first.named.first().map_or("the time service", |named| &named.client);
+    let message = format!(
+        "no time server is named: {client} falls back to {}, on the internet",
+        first.name()
+    );
+    let advice =
+        format!("Name the time server of your own site in {}.", remedies::places(&servers));
+    let finding = Finding::notice("public-default", first.endpoint(), message)
+        .docs(docs::OFFLINE_NTP)
+        .remedy(advice, remedies::rename(&servers))
+        .explains(Cause::TimeServer(first.endpoint()));
+    Some(with_places(finding, first))
 }
 
 fn with_places(mut finding: Finding, server: &Server) -> Finding {

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::checks::Evidence;
-use crate::checks::clock::hearing::{Heard, Server};
-use crate::checks::clock::words::{difference, margin, span};
+use super::hearing::{Heard, Server};
+use super::words::{difference, margin, span};
+use crate::checks::threshold::{CLOCK_ERROR, CLOCK_WARNING};
+use crate::checks::{Evidence, Stop};
+use crate::host::Host;
 use crate::host::network::NtpReply;
 use crate::parse::ntp_packet::Header;
 
@@ -55,6 +57,11 @@ pub(super) struct Election<'a> {
 }
 
 impl Limits {
+    /// Those of this run.
+    pub(super) async fn of(host: &Host) -> Result<Self, Stop> {
+        Ok(Self::new(CLOCK_WARNING.of(host).await?, CLOCK_ERROR.of(host).await?))
+    }
+
     /// Limits in milliseconds.
     pub(super) fn new(warning_ms: u64, error_ms: u64) -> Self {
         let us = |ms: u64| ms.saturating_mul(1000);

@@ -2,6 +2,7 @@
 
 use super::Group;
 
+mod addresses;
 mod api;
 mod debug_report;
 mod debug_server;

@@ -30,6 +30,8 @@ pub enum Cause {
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.
     Certificate(String),
+    /// A certificate that a client refuses, as `client host:port`.
+    Refused(String),
     /// A setting that is written but not in effect, as `section.key`.
     Setting(String),
 }

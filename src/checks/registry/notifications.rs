@@ -5,7 +5,7 @@ mod target;
 mod threshold;
 
 use self::settings::Settings;
-use self::target::{Target, is_post_lost};
+use self::target::{Target, is_post_lost, without_events};
 use super::keeper::Keeper;
 use crate::checks::{Finding, Stop, Verdict, check, path};
 use crate::host::{Host, Unknown};
@@ -104,6 +104,6 @@ async fn delivery(
     let lost = bad.iter().filter_map(|way| way.response()).any(is_post_lost);
     Ok(finding.map(|finding| {
         let finding = finding.on_way_to(target.server());
-        if lost && finding.code == "redirected" { target.loses_events(finding) } else { finding }
+        if lost && finding.code == "redirected" { without_events(finding) } else { finding }
     }))
 }

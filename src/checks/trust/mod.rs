@@ -8,7 +8,7 @@ mod docker_insecure;
 mod docker_layout;
 mod matrix;
 mod mend;
-mod runner;
+pub(super) mod runner;
 mod shown;
 mod tell;
 

@@ -4,12 +4,14 @@
 //! address a path breaks, and no stage waits for one that has already failed.
 
 mod connect;
+mod dns;
 mod http;
 mod ntp;
 mod resolve;
 mod tls;
 
 pub use connect::{Connect, Connected};
+pub use dns::{NameQuery, NameReply};
 pub use http::{Body, HttpGet, HttpReply, Response};
 pub use ntp::{NtpQuery, NtpReply};
 pub use resolve::{Resolve, Resolved};

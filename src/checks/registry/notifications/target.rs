@@ -83,13 +83,13 @@ impl Target {
     pub(super) fn server(&self) -> &Address {
         self.service().endpoint()
     }
+}
 
-    /// Clients may follow a redirect, but an event does not survive it.
-    pub(super) fn loses_events(&self, finding: Finding) -> Finding {
-        let message =
-            format!("{}: the registry follows with a GET, so no event arrives", finding.message);
-        Finding { severity: Severity::Error, message, ..finding }
-    }
+/// Clients may follow a redirect, but an event does not survive it.
+pub(super) fn without_events(finding: Finding) -> Finding {
+    let message =
+        format!("{}: the registry follows with a GET, so no event arrives", finding.message);
+    Finding { severity: Severity::Error, message, ..finding }
 }
 
 /// Whether a client that posted something would follow with a GET, without it, as Go does.

@@ -34,6 +34,8 @@ pub enum Cause {
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.
     Certificate(String),
+    /// A certificate that a client refuses, as `client host:port`.
+    Refused(String),
     /// A setting that is written but not in effect, as `section.key`.
     Setting(String),
 }
@@ -42,27 +44,27 @@ pub enum Cause {
 /// answer has one entry for each finding of each outcome, in order.
 ///
 /// Every explanation leads strictly deeper: what explains a finding lies below all that the finding
-/// itself explains. So no finding explains itself, two checks that see one dead service do not
-/// explain each other, and every chain of explanations ends.
+/// itself explains, or stands at the same depth in an earlier check. So no finding explains itself,
+/// of several checks that see one dead service the first tells it for all, and every chain of
+/// explanations ends.
 pub fn explain(outcomes: &[Outcome]) -> Vec<Vec<Option<&'static str>>> {
-    outcomes
-        .iter()
-        .map(|outcome| {
-            outcome.findings().iter().map(|finding| explanation(outcomes, finding)).collect()
-        })
-        .collect()
+    let of_one = |(place, outcome): (usize, &Outcome)| {
+        outcome.findings().iter().map(|finding| explanation(outcomes, place, finding)).collect()
+    };
+    outcomes.iter().enumerate().map(of_one).collect()
 }
 
-fn explanation(outcomes: &[Outcome], finding: &Finding) -> Option<&'static str> {
-    let causes = outcomes.iter().flat_map(|outcome| {
-        let explained = outcome.findings().iter().flat_map(|other| &other.explains);
-        explained.map(|cause| (cause, outcome.check.id))
+/// What explains a finding of the check at this place.
+fn explanation(outcomes: &[Outcome], place: usize, finding: &Finding) -> Option<&'static str> {
+    let causes = outcomes.iter().enumerate().flat_map(|(other, outcome)| {
+        let explained = outcome.findings().iter().flat_map(|finding| &finding.explains);
+        explained.map(move |cause| (cause, other))
     });
     causes
         .filter(|(cause, _)| finding.follows.contains(cause))
-        .filter(|(cause, _)| finding.explains.iter().all(|own| *cause < own))
+        .filter(|cause| finding.explains.iter().all(|own| *cause < (own, place)))
         .min()
-        .map(|(_, id)| id)
+        .map(|(_, other)| outcomes[other].check.id)
 }
 
 #[cfg(test)]
@@ -97,13 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn equals_do_not_explain_each_other() {
+    fn of_equals_the_first_check_tells_it_for_all() {
         let dead = || {
             let service = || Cause::Service("a.test:443".to_owned());
             finding().explains(service()).follows(service())
         };
         let outcomes = [outcome(0, vec![dead()]), outcome(1, vec![dead(), dead()])];
-        assert_eq!(explain(&outcomes), [vec![None], vec![None, None]]);
+        let first = Some(outcomes[0].check.id);
+        assert_eq!(explain(&outcomes), [vec![None], vec![first, first]]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod docs;
 pub mod metadata;
 pub mod registry;
+pub mod runner;
 pub mod storage;
 pub mod threshold;
 pub mod tls;
@@ -38,6 +39,7 @@ pub static GROUPS: &[&Group] = &[
     &registry::GROUP,
     &storage::GROUP,
     &metadata::GROUP,
+    &runner::GROUP,
 ];
 
 /// The checks on one subject.

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod docker;
 pub mod files;
 pub mod gitlab;
+pub mod names;
 pub mod nginx;
 pub mod registry;
 pub mod runner;

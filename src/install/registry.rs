@@ -132,16 +132,48 @@ fn in_rails(
 }
 
 /// The registry's own address behind nginx, as the registry is told it; `None` where no registry
-/// runs on this host.
+/// runs on this host, or its address cannot be asked: see [`listening`].
 pub async fn internal(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let Some(config) = config(host).await? else { return Ok(None) };
-    let Some(address) = &config.yml.http.addr else { return Ok(None) };
+    let Some(address) = listening_of(&config) else { return Ok(None) };
     let https = config.yml.http.tls_certificate.is_some();
-    Ok(Endpoint::listening(&address.value.to_string()).map(|endpoint| {
+    Ok(Endpoint::listening(&address.value).map(|endpoint| {
         let host = reachable_from_here(&endpoint.host);
-        let value = Endpoint { https, host, ..endpoint };
-        Sourced { value, source: found(&config.path, address) }
+        Sourced { value: Endpoint { https, host, ..endpoint }, source: address.source }
     }))
+}
+
+/// `http.addr` as it is written; `None` where there is no registry here, or it listens on a socket
+/// of the file system.
+pub async fn listening(host: &Host) -> Result<Option<Sourced<String>>, Unknown> {
+    Ok(config(host).await?.as_ref().and_then(listening_of))
+}
+
+fn listening_of(config: &Config) -> Option<Sourced<String>> {
+    let http = &config.yml.http;
+    let is_tcp = |net: &Located<Scalar>| net.value.to_string().starts_with("tcp");
+    let address = http.addr.as_ref().filter(|_| http.net.as_ref().is_none_or(is_tcp))?;
+    let value = address.value.to_string();
+    Some(Sourced { value, source: found(&config.path, address) })
+}
+
+/// The address under which GitLab itself asks the registry, for tags and for cleaning up: what
+/// Rails runs with, or else what `gitlab.rb` says. `None` where it is not written, or GitLab here
+/// offers no registry.
+pub async fn api_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    if let Some((path, yml)) = generated(host).await? {
+        let enabled = scalar(yml.registry.enabled.as_ref()).and_then(Scalar::as_bool);
+        let Some(url) = yml.registry.api_url.as_ref().filter(|_| enabled == Some(true)) else {
+            return Ok(None);
+        };
+        let endpoint = Endpoint::parse(&url.value.to_string()).map_err(Unknown::Unreadable)?;
+        return Ok(Some(Sourced::file(endpoint, path, url.line)));
+    }
+    let Some(settings) = settings(host).await? else { return Ok(None) };
+    match settings.flag(&["gitlab_rails", "registry_enabled"]).told()? {
+        Some(enabled) if !enabled.value => Ok(None),
+        _ => settings.url(&["gitlab_rails", "registry_api_url"]).told(),
+    }
 }
 
 /// Why nobody can reach from here what listens on an address of its own system, if so.

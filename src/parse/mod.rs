@@ -10,6 +10,7 @@ pub mod chrony_packet;
 #[cfg(test)]
 mod corpus;
 pub mod der;
+pub mod dns;
 pub mod docker_json;
 pub mod gitlab_rb;
 pub mod gitlab_yml;
@@ -24,6 +25,7 @@ pub mod ntp_conf;
 pub mod ntp_packet;
 pub mod pem;
 pub mod registry_yml;
+pub mod resolver;
 pub mod runner_toml;
 pub mod scrub;
 pub mod setting;

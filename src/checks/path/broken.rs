@@ -56,13 +56,7 @@ pub(super) fn broken(service: &dyn Service, way: &Way, spoken: Option<Spoken>) -
 fn unconnected(service: &dyn Service, way: &Way, failure: &Failure) -> Finding {
     let port = service.endpoint().port;
     match failure {
-        Failure::Refused if service.is_inner() => no_listener(service),
-        Failure::Refused => {
-            let message = format!(
-                "port {port} refuses connections: nothing listens there, or a firewall rejects"
-            );
-            service.listen(service.error("refused", message))
-        }
+        Failure::Refused => service.refused().unwrap_or_else(|| refused(service)),
         Failure::Silent(seconds) => {
             let within = if *seconds == 0 { String::new() } else { format!(" within {seconds} s") };
             let message = format!(
@@ -91,12 +85,18 @@ fn unconnected(service: &dyn Service, way: &Way, failure: &Failure) -> Finding {
     }
 }
 
-/// Behind its web server a service is down, or has another address.
-fn no_listener(service: &dyn Service) -> Finding {
-    let message =
-        format!("{} does not listen here: it is down, or has another address", service.words().the);
-    let finding = service.start(service.error("refused", message));
-    finding.follows(Cause::Startup(service.endpoint().socket()))
+fn refused(service: &dyn Service) -> Finding {
+    if service.is_inner() {
+        let the = service.words().the;
+        let message = format!("{the} does not listen here: it is down, or has another address");
+        let finding = service.start(service.error("refused", message));
+        return finding.follows(Cause::Startup(service.endpoint().socket()));
+    }
+    let message = format!(
+        "port {} refuses connections: nothing listens there, or a firewall rejects",
+        service.endpoint().port
+    );
+    service.listen(service.error("refused", message))
 }
 
 fn let_through(service: &dyn Service, finding: Finding) -> Finding {

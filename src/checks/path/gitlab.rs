@@ -1,6 +1,7 @@
 //! GitLab itself, at the address that something else was told: a runner, the registry.
 
 use super::{Answerer, GITLAB, Service, Words};
+use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding};
 use crate::host::Host;
 use crate::host::network::{Body, Response};
@@ -32,7 +33,8 @@ pub struct Gitlab {
 /// How an address is mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mend {
-    /// What holds the address, such as `url in /etc/gitlab-runner/config.toml`.
+    /// What holds the address, such as `url in /etc/gitlab-runner/config.toml`, or a flag of
+    /// gldoctor, such as `--url`.
     pub what: String,
     /// What to type.
     pub commands: Vec<String>,
@@ -183,10 +185,12 @@ impl Service for Gitlab {
     }
 
     fn encrypt(&self, finding: Finding) -> Finding {
+        let otherwise = match self.mend.what.as_str() {
+            flag if flag.starts_with("--") => "ask at the port that speaks TLS".to_owned(),
+            what => format!("let {what} name the port that speaks TLS"),
+        };
         let what = format!(
-            "let external_url start with https:// and reconfigure; if it does, let {} name the \
-             port that speaks TLS",
-            self.mend.what
+            "let external_url start with https:// and reconfigure; if it does, {otherwise}"
         );
         finding.remedy(
             self.place.advice(&what),
@@ -194,7 +198,18 @@ impl Service for Gitlab {
         )
     }
 
-    fn rewrite(&self, finding: Finding, right: &str, _url: Option<&str>) -> Finding {
+    fn rewrite(&self, finding: Finding, right: &str, url: Option<&str>) -> Finding {
+        let flag = &self.mend.what;
+        if flag.starts_with("--") {
+            let again = |url: &str| format!("gldoctor run {flag} {}", word(url));
+            return finding.remedy(
+                format!(
+                    "Ask for {right}; if this is the address that users are told, mend \
+                     external_url in gitlab.rb on GitLab's host."
+                ),
+                [url.map_or_else(|| self.curl(), again)],
+            );
+        }
         finding.remedy(format!("Let {} be {right}.", self.mend.what), self.mend.commands.clone())
     }
 }

@@ -83,6 +83,11 @@ pub trait Service: Sync {
     /// Adds how it is started, to be told where it does not run.
     fn start(&self, finding: Finding) -> Finding;
 
+    /// What is wrong where nothing accepts connections, if the service knows more than that.
+    fn refused(&self) -> Option<Finding> {
+        None
+    }
+
     /// Adds how its web server is made to listen, to be told where nothing does.
     fn listen(&self, finding: Finding) -> Finding;
 

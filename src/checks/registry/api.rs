@@ -1,14 +1,14 @@
 //! Does the registry answer, from outside and from inside, and is it the registry that answers?
 
+use super::addresses::addresses;
 use super::examined::{Examined, Side};
-use super::keeper::Keeper;
 use crate::checks::path::{self, Looked, Service as _, VERSION_HEADER, is_versioned};
 use crate::checks::reach::Way;
 use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::environment::ProxyVariables;
 use crate::host::network::Body;
 use crate::host::{Host, Unknown};
-use crate::install::{self, Endpoint, Source};
+use crate::install::Endpoint;
 
 check! {
     /// The registry answers on `/v2/`, for users and for GitLab itself.
@@ -21,8 +21,9 @@ check! {
     ///
     /// ## What is looked at
     ///
-    /// The address in `registry_external_url` (or `--registry-url`) and the registry's own address
-    /// behind nginx. Each is tried in stages: its name, a connection to every address of that
+    /// The address in `registry_external_url` (or `--registry-url`), the registry's own address
+    /// behind nginx, and the one at which GitLab itself asks the registry for tags and for cleaning
+    /// up (`gitlab_rails['registry_api_url']`), where that is another. Each is tried in stages: its name, a connection to every address of that
     /// name, a TLS handshake, and one `GET /v2/` without credentials. What answers is told by its
     /// status, its `Docker-Distribution-Api-Version` header and its body. No redirect is followed,
     /// no proxy is used, and certificates are not judged here: the `tls` and `trust` checks do.
@@ -38,29 +39,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let external = install::registry::external(host).await;
-    let external = verdict.told("the registry's address for users", external).flatten();
-    let internal = install::registry::internal(host).await;
-    let internal = verdict.told("the registry's own address", internal).flatten();
-    if external.is_none() && internal.is_none() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable("no registry is configured on this host"));
-    }
-    let hidden = match &internal {
-        Some(internal) => install::registry::out_of_reach(host, &internal.value).await,
-        None => None,
-    };
-    if let Some(why) = hidden.clone().filter(|_| external.is_none() && verdict.untold.is_empty()) {
-        return Err(Stop::NotApplicable(why));
-    }
-    let internal = internal.filter(|_| hidden.is_none());
-    let keeper = Keeper::of(host).await;
-    // A flag may name the registry of another host, which this host's own does not stand behind.
-    let is_own = external.as_ref().is_some_and(|it| !matches!(it.source, Source::Flag(_)));
-    let behind = internal.as_ref().filter(|_| is_own).map(|inner| inner.value.socket());
-    let examined: Vec<_> = [(external, Side::External(behind)), (internal, Side::Internal)]
-        .into_iter()
-        .filter_map(|(endpoint, side)| Some(Examined::new(endpoint?, side, keeper)))
-        .collect();
+    let examined = addresses(host, &mut verdict).await?;
     let looks = examined.iter().map(|examined| path::look(host, examined));
     let seen = futures::future::join_all(looks).await;
     for (examined, seen) in examined.iter().zip(seen) {
@@ -70,7 +49,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         if let Some(looked) = verdict.told(&examined.endpoint.to_string(), seen) {
             verdict.add(judge(examined, &looked));
         }
-        if examined.side != Side::Internal {
+        if matches!(examined.side, Side::External(_)) {
             let proxies = verdict.told("proxy variables", host.ask(ProxyVariables).await);
             verdict.add(proxies.and_then(|proxies| in_the_way(&examined.endpoint, &proxies)));
         }
@@ -129,19 +108,20 @@ fn in_the_way(endpoint: &Endpoint, proxies: &crate::host::environment::Proxies) 
 #[cfg(test)]
 mod tests {
     use super::super::examined::PATH;
+    use super::super::keeper::Keeper;
     use super::*;
     use crate::checks::Cause;
     use crate::checks::path::Spoken;
     use crate::checks::path::tests::response;
     use crate::checks::reach::{Reach, Stage};
     use crate::host::network::{Failure, Resolved};
-    use crate::install::Endpoint;
     use crate::install::Sourced;
 
     fn examined(side: Side) -> Examined {
         let endpoint = match side {
             Side::External(_) => Endpoint::parse("https://registry.test:5050/v2/"),
             Side::Internal => Endpoint::parse("http://127.0.0.1:5000"),
+            Side::Api(_) => Endpoint::parse("http://127.0.0.1:5005"),
         };
         Examined::new(Sourced::default(endpoint.unwrap(), "a test"), side, Keeper::Package)
     }
@@ -238,6 +218,18 @@ mod tests {
         assert!(inner.explains.contains(&backend));
         assert!(bad.follows.contains(&backend));
         assert!(bad.explains.iter().all(|own| backend < *own));
+    }
+
+    #[test]
+    fn a_wrong_address_in_gitlab_is_told_by_where_the_registry_listens() {
+        let dead = || vec![way("127.0.0.1:5005", Stage::Connection(Failure::Refused))];
+        let own = Some("127.0.0.1:5000".to_owned());
+        let finding = judged(&examined(Side::Api(own)), dead()).unwrap();
+        assert_eq!((finding.code, finding.severity), ("refused", Severity::Error));
+        assert!(finding.message.contains("it listens at 127.0.0.1:5000"), "{}", finding.message);
+        assert!(finding.remedy.advice.contains("registry_api_url"), "{}", finding.remedy.advice);
+        let finding = judged(&examined(Side::Api(None)), dead()).unwrap();
+        assert!(finding.message.contains("does not listen here"), "{}", finding.message);
     }
 
     #[test]

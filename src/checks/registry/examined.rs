@@ -1,5 +1,6 @@
 //! An address of the registry that is examined, and what its findings have in common.
 
+use super::addresses::is_loopback;
 use super::keeper::Keeper;
 use crate::checks::path::{self, Answerer, Service, Words};
 use crate::checks::shell::word;
@@ -30,6 +31,9 @@ pub(super) enum Side {
     External(Option<String>),
     /// By nginx and GitLab: the registry itself.
     Internal,
+    /// By GitLab, at an address that is neither; where the registry of this host listens as
+    /// `host:port`, if there is one.
+    Api(Option<String>),
 }
 
 impl Examined {
@@ -42,6 +46,7 @@ impl Examined {
         let in_rails = matches!(source, Source::File { path, .. } if path.ends_with("gitlab.yml"));
         let (setting, value) = match self.side {
             Side::Internal => ("http.addr", self.endpoint.socket()),
+            Side::Api(_) => ("registry.api_url", self.endpoint.to_string()),
             Side::External(_) if in_rails => ("registry.host", self.endpoint.host.clone()),
             Side::External(_) => ("registry_external_url", self.endpoint.to_string()),
         };
@@ -132,7 +137,11 @@ impl Service for Examined {
     }
 
     fn is_inner(&self) -> bool {
-        self.side == Side::Internal
+        match &self.side {
+            Side::External(_) => false,
+            Side::Internal => true,
+            Side::Api(_) => is_loopback(&self.endpoint),
+        }
     }
 
     fn advice(&self, what: &str) -> String {
@@ -152,9 +161,31 @@ impl Service for Examined {
         self.keeper.start(finding)
     }
 
+    /// GitLab looks for the registry of this host at a port where it does not listen.
+    fn refused(&self) -> Option<Finding> {
+        let Side::Api(Some(own)) = &self.side else { return None };
+        if !is_loopback(&self.endpoint) {
+            return None;
+        }
+        let message = format!(
+            "nothing listens where GitLab asks for the registry: it listens at {own} on this host"
+        );
+        let right = Endpoint::listening(own)?.to_string();
+        Some(self.rewrite(self.error("refused", message), &right, Some(&right)))
+    }
+
     fn listen(&self, finding: Finding) -> Finding {
         let port = self.endpoint.port;
         let listening = format!("sudo ss -ltnp 'sport = :{port}'");
+        if let Side::Api(_) = self.side {
+            let what = format!(
+                "see whether the registry runs, and let it listen where GitLab reaches it, not on \
+                 loopback: registry['registry_http_addr'] = \"{}\"",
+                self.endpoint.socket()
+            );
+            let status = "sudo gitlab-ctl status registry".to_owned();
+            return finding.remedy(self.keeper.advice(&what), [status, listening]);
+        }
         match self.keeper {
             Keeper::Package => finding.remedy(
                 format!("Start nginx; if it runs, let it listen on port {port}."),
@@ -183,6 +214,10 @@ impl Service for Examined {
     }
 
     fn encrypt(&self, finding: Finding) -> Finding {
+        if let Side::Api(_) = self.side {
+            let plain = Endpoint { https: false, ..self.endpoint.clone() }.to_string();
+            return self.rewrite(finding, &plain, Some(&plain));
+        }
         match self.keeper {
             Keeper::Systemd => finding.remedy(
                 "Put a proxy with TLS in front of the registry, or give it http.tls.certificate \
@@ -214,6 +249,13 @@ impl Service for Examined {
                     |url| format!("gldoctor run {flag} {}", word(url)),
                 )],
             ),
+            (_, Side::Api(_), _) => finding.remedy(
+                format!(
+                    "Let gitlab_rails['registry_api_url'] in /etc/gitlab/gitlab.rb be {right}, and \
+                     reconfigure."
+                ),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
             (_, Side::External(_), Keeper::Package) => finding.remedy(
                 format!("Let registry_external_url be {right}, and reconfigure."),
                 ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
@@ -231,7 +273,7 @@ impl Service for Examined {
         let finding = finding.explains(Cause::Service(socket.clone()));
         match self.side {
             Side::Internal => finding.explains(Cause::Backend(socket)),
-            Side::External(_) => finding,
+            Side::External(_) | Side::Api(_) => finding,
         }
     }
 
@@ -244,7 +286,7 @@ impl Service for Examined {
             Side::External(Some(inner)) => {
                 finding.follows(Cause::Health(inner.clone())).follows(Cause::Backend(inner.clone()))
             }
-            Side::External(None) => finding,
+            Side::External(None) | Side::Api(_) => finding,
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use super::Group;
 
+mod addresses;
 mod api;
 mod debug_report;
 mod debug_server;
 mod examined;
 mod keeper;
+mod notifications;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {
     name: "registry",
     about: "the container registry, its token flow and its storage settings",
-    checks: &[&api::CHECK, &debug_server::CHECK],
+    checks: &[&api::CHECK, &debug_server::CHECK, &notifications::CHECK],
 };

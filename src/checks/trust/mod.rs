@@ -9,7 +9,7 @@ mod docker_layout;
 mod gitlab_store;
 mod matrix;
 mod mend;
-mod runner;
+pub(super) mod runner;
 mod shown;
 mod system;
 mod tell;

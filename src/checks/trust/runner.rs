@@ -10,11 +10,11 @@ use self::entry::{Entry, entries};
 use super::client::{GoClient, Target, is_about_authority};
 use super::shown::shown;
 use super::tell;
-use crate::checks::{Finding, Stop, Verdict, check, docs};
+use crate::checks::{Cause, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::files::{File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
 use crate::host::{Host, Unknown};
 use crate::install::runner::{Config, Home};
-use crate::install::{self, authorities};
+use crate::install::{self, Endpoint, authorities};
 
 check! {
     /// GitLab Runner on this host accepts GitLab's certificate.
@@ -127,7 +127,13 @@ impl<'a> Machine<'a> {
             } else {
                 finding
             };
-            findings.push(finding.on_way_to(&entry.endpoint));
+            let is_refusal = finding.severity == Severity::Error;
+            let finding = finding.on_way_to(&entry.endpoint);
+            findings.push(if is_refusal {
+                finding.explains(refused(&entry.endpoint))
+            } else {
+                finding
+            });
         }
         if !exists && !chains.is_empty() && findings.is_empty() {
             findings.extend(entry.missing_file(&self.config.path));
@@ -137,6 +143,26 @@ impl<'a> Machine<'a> {
         });
         Ok((chains.len(), told.collect()))
     }
+}
+
+/// What a refusal of the certificate at `endpoint` explains.
+pub(in crate::checks) fn refused(endpoint: &Endpoint) -> Cause {
+    Cause::Refused(format!("runner {}", endpoint.socket()))
+}
+
+/// Why the runner refuses the certificate at `endpoint`, if it does.
+pub(in crate::checks) async fn refusal(
+    host: &Host,
+    config: &Config,
+    endpoint: &Endpoint,
+) -> Result<Option<Finding>, Stop> {
+    let entries = entries(config);
+    let Some(entry) = entries.iter().find(|entry| entry.endpoint.is_server(endpoint)) else {
+        return Ok(None);
+    };
+    let machine = Machine::given(host, config).await?;
+    let (_, findings) = machine.judge(host, entry).await?;
+    Ok(findings.into_iter().find(|finding| finding.severity == Severity::Error))
 }
 
 /// A file of certificates; `None` where there is none.

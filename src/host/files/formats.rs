@@ -10,6 +10,7 @@ use crate::parse::hosts_toml::{self, HostsToml};
 use crate::parse::nginx::{self, Nginx};
 use crate::parse::ntp_conf::{self, NtpConf, TimesyncdConf};
 use crate::parse::pem::{self, PemFile};
+use crate::parse::resolver::{self, Hosts, ResolvConf};
 use crate::parse::runner_toml::{self, RunnerToml};
 
 impl Format for GitlabYml {
@@ -68,6 +69,22 @@ impl Format for HostsToml {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         hosts_toml::read(content)
+    }
+}
+
+impl Format for Hosts {
+    const KIND: &'static str = "hosts";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        resolver::read_hosts(content)
+    }
+}
+
+impl Format for ResolvConf {
+    const KIND: &'static str = "resolv-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        resolver::read_resolv_conf(content)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod chrony;
 mod connect;
+mod dns;
 mod http;
 mod ntp;
 mod resolve;
@@ -12,6 +13,7 @@ mod tls;
 
 pub use chrony::{ChronyReply, ChronyTracking};
 pub use connect::{Connect, Connected};
+pub use dns::{NameQuery, NameReply};
 pub use http::{Body, HttpGet, HttpReply, Response, Times};
 pub use ntp::{NtpQuery, NtpReply};
 pub use resolve::{Resolve, Resolved};

@@ -84,7 +84,7 @@ impl Question for NtpQuery {
 }
 
 /// A socket that hears this one address only, and is told when nothing listens there.
-async fn socket_to(address: SocketAddr) -> Result<Result<UdpSocket, Failure>, Unknown> {
+pub(super) async fn socket_to(address: SocketAddr) -> Result<Result<UdpSocket, Failure>, Unknown> {
     let any = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -95,7 +95,7 @@ async fn socket_to(address: SocketAddr) -> Result<Result<UdpSocket, Failure>, Un
         Err(error) if error.raw_os_error() == Some(NO_SUCH_FAMILY) => {
             return Ok(Err(Failure::NoRoute));
         }
-        Err(error) => return Err(Unknown::Denied(format!("no socket for NTP: {error}"))),
+        Err(error) => return Err(Unknown::Denied(format!("no socket: {error}"))),
     };
     Ok(socket.connect(address).await.map(|()| socket).map_err(|error| Failure::from(&error)))
 }

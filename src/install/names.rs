@@ -1,0 +1,54 @@
+//! How names are resolved on this host, and by containers on it.
+
+use std::net::IpAddr;
+
+use super::Sourced;
+use super::docker::daemon_json;
+use crate::host::files::{File, ReadFile};
+use crate::host::{Host, Unknown};
+use crate::parse::resolver::{Hosts, ResolvConf};
+use crate::parse::setting::Located;
+
+/// Names that this host knows without asking anybody.
+const HOSTS: &str = "/etc/hosts";
+
+/// Whom this host asks; after systemd's own server, whom that asks. Docker reads the two likewise.
+const RESOLV_CONF: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/// The addresses that `/etc/hosts` has for a name, in the order of its lines.
+pub async fn in_hosts(host: &Host, name: &str) -> Result<Vec<Sourced<IpAddr>>, Unknown> {
+    let hosts = match host.ask(ReadFile::<Hosts>::at(HOSTS)).await? {
+        File::Read(hosts) => hosts,
+        File::Missing | File::NotAFile(_) => return Ok(Vec::new()),
+        other => {
+            let obstacle = other.obstacle().unwrap_or_default();
+            return Err(Unknown::Unreadable(format!("{HOSTS}: {obstacle}")));
+        }
+    };
+    let found = hosts.names.get(&name.to_ascii_lowercase()).into_iter().flatten();
+    Ok(found.map(|it| Sourced::file(it.value, HOSTS, it.line)).collect())
+}
+
+/// The name servers that containers of this host's Docker ask, unless they are told others.
+pub async fn servers_of_containers(host: &Host) -> Result<Vec<IpAddr>, Unknown> {
+    let daemon = daemon_json(host).await?;
+    let told = addresses(daemon.iter().flat_map(|daemon| &daemon.value.dns));
+    if !told.is_empty() {
+        return Ok(told);
+    }
+    for path in RESOLV_CONF {
+        let File::Read(read) = host.ask(ReadFile::<ResolvConf>::at(path)).await? else { continue };
+        // A container is not where a server on loopback listens.
+        let servers = read.servers.iter().map(|server| server.value);
+        let servers: Vec<_> = servers.filter(|it| !it.to_canonical().is_loopback()).collect();
+        if !servers.is_empty() {
+            return Ok(servers);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Those of these texts that are addresses.
+pub fn addresses<'a>(texts: impl Iterator<Item = &'a Located<String>>) -> Vec<IpAddr> {
+    texts.filter_map(|text| text.value.parse().ok()).collect()
+}

@@ -10,6 +10,7 @@ mod finding;
 pub mod reach;
 mod selection;
 mod shell;
+mod words;
 
 pub mod clock;
 pub mod docs;

@@ -11,6 +11,7 @@ pub mod path;
 pub mod reach;
 mod selection;
 mod shell;
+mod words;
 
 pub mod clock;
 pub mod docs;

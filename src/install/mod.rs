@@ -4,6 +4,7 @@
 //! kept. What is not statically known is unknown, never guessed.
 
 mod endpoint;
+mod go_store;
 mod kind;
 mod roles;
 mod settings;
@@ -22,6 +23,7 @@ pub mod registry;
 pub mod runner;
 
 pub use endpoint::Endpoint;
+pub use go_store::{DOCKER as DOCKER_UNIT, RUNNER as RUNNER_UNIT, go_store};
 pub use kind::{Kind, kind, rails_root};
 pub use roles::{Role, roles};
 pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};

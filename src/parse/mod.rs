@@ -31,6 +31,7 @@ pub mod scrub;
 pub mod setting;
 mod text;
 mod toml_tree;
+pub mod unit;
 pub mod value;
 mod yaml;
 

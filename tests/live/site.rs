@@ -150,6 +150,11 @@ impl Report {
         Self { ran, json }
     }
 
+    /// All of it.
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+
     /// What the report says of a check.
     #[track_caller]
     pub(crate) fn check(&self, id: &str) -> &Value {

@@ -50,7 +50,9 @@ impl Ground {
     /// Puts another certificate and key where nginx will find them.
     fn replace(&self, certificate: &Certificate) {
         self.server().write(FILE, certificate.pem());
-        self.server().write(&FILE.replace(".crt", ".key"), certificate.key_pem());
+        let key = FILE.replace(".crt", ".key");
+        self.server().write(&key, certificate.key_pem());
+        self.server().must("chmod", &["600", &key]);
     }
 
     /// Lets nginx read its files again, and waits until the new workers answer.
@@ -308,6 +310,76 @@ fn an_outdated_copy_explains_why_docker_refuses() {
     ground.client().write(&folder, format!("{}{new}", before.pem()));
     assert_eq!(ground.outside().status(SERVED), "passed", "{}", ground.outside().ran);
     assert!(ground.skopeo().succeeded(), "{}", ground.skopeo());
+}
+
+/// What the human report says of trust and certificates: its root causes, each with what it
+/// explains, and how many findings stand alone beside them.
+fn headline(node: &Node, arguments: &[&str]) -> (Vec<String>, Report) {
+    let report = Report::on("tls,trust", node, arguments);
+    let checks = report.json()["checks"].as_array().unwrap().iter();
+    let findings = checks.flat_map(|check| {
+        let findings = check["findings"].as_array().unwrap().iter();
+        findings.map(|finding| (check["id"].as_str().unwrap(), finding))
+    });
+    let alone = findings
+        .filter(|(_, finding)| finding["caused_by"].is_null() && finding["severity"] != "notice");
+    let alone = alone.map(|(id, finding)| format!("{id} {}", finding["code"].as_str().unwrap()));
+    (alone.collect(), report)
+}
+
+/// Every client of the server's own host is given a certificate, in each of its ways.
+fn give_everybody(node: &Node, pem: &str) {
+    node.write(&format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"), pem);
+    node.write(&format!("/etc/gitlab-runner/certs/{HOST}.crt"), pem);
+    node.write("/usr/bin/gitlab-runner", "");
+    let config = format!("[[runners]]\n  name = \"one\"\n  url = \"https://{HOST}\"\n");
+    node.write("/etc/gitlab-runner/config.toml", config);
+    node.trust_system_wide("lab", pem);
+}
+
+/// On disk = served = trusted: whichever of the three is the odd one out is the one that is named,
+/// once, and all that follows from it is told under it.
+#[test]
+fn of_three_copies_the_odd_one_out_is_named() {
+    let Some(ground) = Ground::start(|dir| pki::self_signed(dir, HOST), |_| ()) else { return };
+    let server = ground.server();
+    let first = server.read(FILE);
+    give_everybody(server, &first);
+    let (alone, report) = headline(server, &[]);
+    assert!(alone.is_empty(), "{alone:?}: {}", report.ran);
+
+    // Renewed with a new key, given to everybody, and nginx still shows the old one.
+    let renewed = pki::self_signed(ground.site.lab.dir(), HOST);
+    ground.replace(&renewed);
+    give_everybody(server, &renewed.pem());
+    let (alone, report) = headline(server, &[]);
+    assert_eq!(alone, ["tls/served not-reloaded"], "{}", report.ran);
+    let human = server.gldoctor(&["run", "--only", "tls,trust"]);
+    assert_eq!(human.stdout.matches("explains 5 others:").count(), 1, "{human}");
+    assert_eq!(human.stdout.matches("ERROR").count(), 1, "{human}");
+
+    // nginx shows it, but the clients still have the old one.
+    ground.reload();
+    give_everybody(server, &first);
+    let (alone, report) = headline(server, &[]);
+    assert_eq!(alone, ["tls/served old-copy"], "{}", report.ran);
+
+    // What is printed mends every client at once.
+    for command in report.commands(SERVED) {
+        server.must("sh", &["-c", &command.replace("sudo ", "")]);
+    }
+    let (alone, report) = headline(server, &[]);
+    assert!(alone.is_empty(), "{alone:?}: {}", report.ran);
+
+    // Another server block answers on the registry's port.
+    let wiki = pki::self_signed(ground.site.lab.dir(), "wiki.internal");
+    server.write("/etc/wiki.crt", wiki.pem());
+    server.write("/etc/wiki.key", wiki.key_pem());
+    server.must("chmod", &["600", "/etc/wiki.key"]);
+    server.edit(NGINX_CONF, |text| text.replace("/etc/gitlab/ssl/my-host.internal", "/etc/wiki"));
+    ground.reload();
+    let (alone, report) = headline(server, &[]);
+    assert_eq!(alone, ["tls/served other-certificate"], "{}", report.ran);
 }
 
 #[test]

@@ -91,10 +91,10 @@ async fn certificates(host: &Host, noted: &mut Verdict) -> Result<Vec<Finding>, 
     let copies = Copies { trusted: &trusted, system: &system, now };
     let mut findings = Vec::new();
     for server in &servers {
-        findings.extend(difference::judge(server, now));
+        findings.extend(difference::judge(server, &copies, now));
         findings.extend(chain::judge(server, &known));
-        findings.extend(copies.judge(server));
     }
+    findings.extend(copies.judge(&servers));
     Ok(merged(findings, &servers))
 }
 

@@ -121,12 +121,14 @@ impl TrustedFile {
 }
 
 impl Truster {
-    /// The command by which a changed file takes effect, where one is needed.
-    pub(super) fn apply(&self) -> Option<&'static str> {
+    /// The command by which a change of a file takes effect, where one is needed.
+    pub(super) fn apply(&self, path: &Utf8Path) -> Option<&'static str> {
         match self {
             Self::Docker(_) | Self::Runner => None,
             Self::Gitlab => Some("sudo gitlab-ctl reconfigure"),
-            Self::System => Some("sudo update-ca-certificates"),
+            Self::System if path.starts_with("/etc/pki/ca-trust") => Some("sudo update-ca-trust"),
+            // Without the flag, links to a file that was replaced are left as they are.
+            Self::System => Some("sudo update-ca-certificates --fresh"),
         }
     }
 }

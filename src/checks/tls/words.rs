@@ -22,6 +22,11 @@ pub(super) fn summary(certificate: &Certificate) -> String {
     format!("{}, {}, {issuer}, {}", certificate.subject, names(certificate), validity(certificate))
 }
 
+/// A certificate in one line, told apart from others of its names.
+pub(super) fn identified(certificate: &Certificate) -> String {
+    format!("{} (sha256 {})", summary(certificate), certificate.fingerprint)
+}
+
 /// What a certificate is made out to.
 pub(super) fn names(certificate: &Certificate) -> String {
     let addresses = certificate.ip_addresses.iter().map(ToString::to_string);

@@ -1,6 +1,6 @@
 //! A client written in Go: what it is told to trust, and what it says of a chain.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 
 use super::shown::{Shown, Source};
@@ -54,9 +54,17 @@ pub(super) enum Lack {
     SentAlong(usize),
     /// The client trusts the root, but an intermediate certificate that lies in this file is not
     /// sent by the server.
-    NotSent(Utf8PathBuf),
+    NotSent(Intermediates),
     /// Nobody here has it.
     Nowhere,
+}
+
+/// Certificates in a file that a server should send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Intermediates {
+    pub(super) path: Utf8PathBuf,
+    /// The numbers of them, from 1, if the file holds others as well.
+    pub(super) among: Option<Vec<usize>>,
 }
 
 /// A file of which Go does not see everything.
@@ -135,8 +143,8 @@ impl GoClient<'_> {
             self.files.iter().any(|(own, _)| own == path) || source == Some(path)
         };
         let not_sent = nearby.iter().find(|(_, file)| self.lasts_if_sent(seen, &file.for_go()));
-        if let Some((path, _)) = not_sent {
-            return Lack::NotSent(path.clone());
+        if let Some((path, file)) = not_sent {
+            return Lack::NotSent(Intermediates::in_file(path, &file.for_go()));
         }
         let other = nearby.iter().find(|(path, file)| {
             !own(path) && !file.private_key && self.lasts(seen, &file.for_go())
@@ -205,6 +213,16 @@ impl GoClient<'_> {
             count: all.len(),
             proven: self.judge_with(seen, path.as_str(), &all).accepted,
         })
+    }
+}
+
+impl Intermediates {
+    fn in_file(path: &Utf8Path, certificates: &[Der]) -> Self {
+        let is_root = |der: &Der| Certificate::from_der(der).is_ok_and(|it| it.self_issued);
+        let numbers = (1..).zip(certificates).filter(|(_, der)| !is_root(der));
+        let numbers: Vec<_> = numbers.map(|(number, _)| number).collect();
+        let among = (numbers.len() < certificates.len()).then_some(numbers);
+        Self { path: path.to_owned(), among }
     }
 }
 

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use self::clients::{Equipped, Who};
 use super::shown::{Shown, shown};
-use crate::checks::{Finding, Stop, Verdict, check, docs};
+use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::system::Now;
 use crate::host::{Host, Unknown};
 use crate::install::{self, Endpoint};
+use crate::parse::certificate::Certificate;
 use crate::trust::{Store, judge};
 
 check! {
@@ -78,6 +79,10 @@ fn disagreement(row: &Row) -> Option<Finding> {
         };
         finding.seen(cell.client, format!("{verdict}: {}", cell.why))
     });
+    let finding = match &row.leaf {
+        Some(leaf) => finding.follows(Cause::Certificate(leaf.clone())),
+        None => finding,
+    };
     Some(finding.remedy("Look at the whole table.", ["gldoctor trust"]))
 }
 
@@ -103,6 +108,9 @@ pub struct Row {
     pub obstacle: Option<String>,
     /// What each client says, in the order of the columns.
     pub clients: Vec<Cell>,
+    /// The SHA-256 of its own certificate.
+    #[serde(skip)]
+    leaf: Option<String>,
 }
 
 /// What one client says of one chain.
@@ -151,7 +159,7 @@ async fn rows(host: &Host, endpoint: &Endpoint, clients: &[Who], at: Timestamp) 
         Err(Stop::Unknown(why)) => why.to_string(),
     };
     let (endpoint, obstacle) = (endpoint.to_string(), Some(obstacle));
-    vec![Row { endpoint, seen: None, obstacle, clients: Vec::new() }]
+    vec![Row { endpoint, seen: None, obstacle, clients: Vec::new(), leaf: None }]
 }
 
 async fn row(
@@ -161,12 +169,14 @@ async fn row(
     clients: &[Who],
     at: Timestamp,
 ) -> Row {
+    let leaf = shown.chain.first().and_then(|der| Certificate::from_der(der).ok());
     let cells = clients.iter().map(|who| cell(host, *who, endpoint, shown, at));
     Row {
         endpoint: endpoint.to_string(),
         seen: Some(shown.place.clone()),
         obstacle: None,
         clients: join_all(cells).await,
+        leaf: leaf.map(|leaf| leaf.fingerprint),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::client::{GoClient, Lack, Seen, Target, Unread, is_about_authority};
+use super::client::{GoClient, Intermediates, Lack, Seen, Target, Unread, is_about_authority};
 use crate::checks::Remedy;
 use crate::checks::shell::{convert, word};
 use crate::install::Endpoint;
@@ -77,7 +77,7 @@ impl Refusal<'_> {
                 ),
                 commands: self.put(&self.sent(*number), None),
             },
-            Lack::NotSent(path) => self.send_along(path),
+            Lack::NotSent(them) => self.send_along(them),
             Lack::Nowhere => self.give(),
         }
     }
@@ -98,15 +98,20 @@ impl Refusal<'_> {
     }
 
     /// The server has to send the intermediate certificate, which clients do not look for.
-    fn send_along(&self, path: &Utf8Path) -> Remedy {
+    fn send_along(&self, Intermediates { path, among }: &Intermediates) -> Remedy {
         let advice = "Let the server send its intermediate certificate along, after its own.";
         let Some(source) = self.seen.source else {
             return Remedy { advice: format!("{advice} {path} holds it."), commands: Vec::new() };
         };
         let file = &source.pair.certificate.value;
+        // A root would be sent to everybody for nothing.
+        let print = match among {
+            Some(numbers) => pick(&print_file(path), numbers),
+            None => print_file(path),
+        };
         Remedy {
             advice: advice.to_owned(),
-            commands: vec![append(&print_file(path), file), "sudo gitlab-ctl hup nginx".to_owned()],
+            commands: vec![append(&print, file), "sudo gitlab-ctl hup nginx".to_owned()],
         }
     }
 
@@ -182,13 +187,12 @@ impl Refusal<'_> {
 
     /// A command that prints a certificate that the server sends along.
     fn sent(&self, number: usize) -> String {
-        let pick = format!("awk '/BEGIN CERT/ {{ n++ }} n == {number}'");
         let source = self.seen.source.filter(|source| source.chain == self.seen.shown.chain);
         let print = match source {
             Some(source) => print_file(&source.pair.certificate.value),
             None => format!("{} -showcerts </dev/null 2>/dev/null", connect(self.seen.endpoint)),
         };
-        format!("{print} | {pick} | openssl x509")
+        format!("{} | openssl x509", pick(&print, &[number]))
     }
 
     /// The file that holds just the certificate that is shown.
@@ -336,6 +340,12 @@ fn sentence(clause: &str) -> String {
     let mut letters = clause.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+/// A command that prints some of the certificates that another one prints, by number from 1.
+fn pick(print: &str, numbers: &[usize]) -> String {
+    let wanted: Vec<_> = numbers.iter().map(|number| format!("n == {number}")).collect();
+    format!("{print} | awk '/BEGIN CERT/ {{ n++ }} {}'", wanted.join(" || "))
 }
 
 /// A command that prints a file.

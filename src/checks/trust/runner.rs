@@ -88,7 +88,10 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     async fn given(host: &Host, config: &'a Config) -> Result<Self, Unknown> {
         let home = install::runner::home(host, config).await?;
-        let mut system = host.ask(SystemTrust).await?;
+        let mut system = match home {
+            Home::System => install::go_store(host, install::RUNNER_UNIT).await?,
+            Home::Image | Home::InsideImage => host.ask(SystemTrust).await?,
+        };
         if home == Home::Image {
             let added = authorities::added_to_system(host).await;
             for file in &mut system.files {

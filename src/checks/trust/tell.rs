@@ -86,7 +86,7 @@ impl Told<'_> {
         let (what, ends) = match self.verdict.anchor? {
             Anchor::Root => return None,
             Anchor::Intermediate if matches!(lack, Lack::NotSent(_)) => (
-                "a copy of the intermediate CA, which the server does not send",
+                "a copy of the intermediate CA that the server does not send",
                 "when that CA gets a new certificate",
             ),
             // Copying it is the only way to trust a certificate that nobody else issued.
@@ -147,8 +147,8 @@ impl Told<'_> {
             Lack::Elsewhere(path) => {
                 finding = finding.evidence(lying("the certificate that it needs", path));
             }
-            Lack::NotSent(path) => {
-                finding = finding.evidence(lying("the intermediate certificate", path));
+            Lack::NotSent(them) => {
+                finding = finding.evidence(lying("the intermediate certificate", &them.path));
             }
             Lack::Unread(_) | Lack::SentAlong(_) | Lack::Nowhere => {}
         }
@@ -191,6 +191,12 @@ impl Told<'_> {
         for (path, file) in &self.client.files {
             let place = Evidence::new("given to trust", contents(file)).at(path.as_str(), None);
             finding = finding.evidence(place);
+        }
+        let variables = self.client.system.into_iter().flat_map(|system| &system.variables);
+        for variable in variables {
+            let what = format!("{} in place of the system's", variable.name);
+            let place = Evidence::new(what, &variable.value);
+            finding = finding.evidence(place.at(variable.path.as_str(), variable.line));
         }
         if let (Target::Folder(folder), true) = (&self.client.target, self.client.files.is_empty())
         {

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::open::{Opened, open};
+use super::service_trust::Variable;
 use super::trust_file::TrustFile;
 use super::{Directory, Format, Listing};
 use crate::host::spelling::base64_list;
@@ -16,7 +17,7 @@ use crate::trust::Der;
 
 /// The files that Go tries; the first that can be read is the bundle (crypto/x509,
 /// `root_linux.go`).
-const BUNDLES: [&str; 6] = [
+pub(super) const BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
@@ -26,7 +27,7 @@ const BUNDLES: [&str; 6] = [
 ];
 
 /// The folders of which Go reads every file, besides the bundle.
-const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+pub(super) const FOLDERS: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 /// All that is read at most; a usual store has a quarter of a megabyte, twice.
 const BUDGET: u64 = 64 << 20;
@@ -43,6 +44,9 @@ pub struct TrustedFiles {
     /// Files that gldoctor has no right to read, and why. A daemon that runs as root may have it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<(Utf8PathBuf, Unknown)>,
+    /// What put other files, or folders, in the place of the system's own for a service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
     /// What else is to be said of the bundle; `None` where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Bundle>,
@@ -102,20 +106,26 @@ impl Question for SystemTrust {
 
     async fn look(&self, machine: &Machine) -> Result<TrustedFiles, Unknown> {
         let scope = machine.scope().clone();
-        machine.off_thread(move || collect(&scope)).await
+        machine.off_thread(move || collect(&scope, &BUNDLES, &FOLDERS)).await
     }
 }
 
-fn collect(scope: &Scope) -> Result<TrustedFiles, Unknown> {
+/// All that Go takes from the first of `bundles` that can be read, and from every file of
+/// `folders`.
+pub(super) fn collect(
+    scope: &Scope,
+    bundles: &[&str],
+    folders: &[&str],
+) -> Result<TrustedFiles, Unknown> {
     let mut store =
         Collection { scope, seen: BTreeSet::new(), budget: BUDGET, found: TrustedFiles::default() };
-    for path in BUNDLES.map(Utf8Path::new) {
+    for path in bundles.iter().map(Utf8Path::new) {
         if let Some(file) = store.add(path)? {
             store.found.bundle = Some(Bundle::of(path, &file));
             break;
         }
     }
-    for folder in FOLDERS {
+    for folder in folders {
         let listing = Directory::list(scope, Utf8Path::new(folder))?;
         if let Listing::Entries { entries, .. } = listing {
             for entry in entries {
@@ -198,8 +208,8 @@ mod tests {
         let path = Utf8Path::new("/b");
         TrustedFiles {
             files: vec![TrustedFile { path: path.to_owned(), certificates: file.for_go() }],
-            unread: Vec::new(),
             bundle: Some(Bundle::of(path, &file)),
+            ..TrustedFiles::default()
         }
     }
 

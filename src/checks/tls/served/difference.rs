@@ -2,18 +2,24 @@
 
 use jiff::Timestamp;
 
+use super::copies::Copies;
 use crate::checks::shell::word;
 use crate::checks::tls::server::{ChainFile, Server, Shown};
-use crate::checks::tls::words::summary;
+use crate::checks::tls::words::identified;
 use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::parse::certificate::Certificate;
 use crate::trust::{Client, Der, Store, judge as verdict};
 
 /// At most one finding for each chain that is shown.
-pub(super) fn judge(server: &Server, now: Timestamp) -> Vec<Finding> {
+pub(super) fn judge(server: &Server, copies: &Copies<'_>, now: Timestamp) -> Vec<Finding> {
     let Some(file) = server.files.first() else { return Vec::new() };
     let strange = server.shown.iter().filter(|shown| is_strange(server, shown.chain.first()));
-    strange.filter_map(|shown| judge_one(server, file, shown, now)).collect()
+    strange
+        .filter_map(|shown| {
+            let is_awaited = copies.await_file(server, &shown.chain);
+            judge_one(server, file, shown, is_awaited, now)
+        })
+        .collect()
 }
 
 /// Whether no file of this host holds what is shown, though there are some.
@@ -21,7 +27,14 @@ pub(super) fn is_strange(server: &Server, leaf: Option<&Der>) -> bool {
     !server.files.is_empty() && server.files.iter().all(|file| file.chain.first() != leaf)
 }
 
-fn judge_one(server: &Server, file: &ChainFile, shown: &Shown, now: Timestamp) -> Option<Finding> {
+/// `is_awaited` says that clients refuse what is shown, and would accept what is in the file.
+fn judge_one(
+    server: &Server,
+    file: &ChainFile,
+    shown: &Shown,
+    is_awaited: bool,
+    now: Timestamp,
+) -> Option<Finding> {
     let (old, new) = (shown.chain.first()?, file.chain.first()?);
     let (Ok(shown_facts), Ok(file_facts)) =
         (Certificate::from_der(old), Certificate::from_der(new))
@@ -60,7 +73,7 @@ fn judge_one(server: &Server, file: &ChainFile, shown: &Shown, now: Timestamp) -
                 file.path
             );
             let is_over = shown_facts.not_after.is_some_and(|end| end <= now);
-            let make = if is_over { Finding::error } else { Finding::warning };
+            let make = if is_over || is_awaited { Finding::error } else { Finding::warning };
             make("not-reloaded", subject, message)
                 .remedy("Let the server read its certificate again.", [file.reload])
                 .explains(Cause::File(file.path.to_string()))
@@ -76,12 +89,12 @@ fn judge_one(server: &Server, file: &ChainFile, shown: &Shown, now: Timestamp) -
             [file.reload],
         ),
     };
-    let shown_in = format!("{} (sha256 {})", summary(&shown_facts), shown_facts.fingerprint);
-    let in_file = format!("{} (sha256 {})", summary(&file_facts), file_facts.fingerprint);
     let finding = finding
-        .seen("shown", shown_in)
+        .seen("shown", identified(&shown_facts))
         .seen("at", shown.places())
-        .evidence(Evidence::new("in the file", in_file).at(file.path.as_str(), None))
+        .evidence(
+            Evidence::new("in the file", identified(&file_facts)).at(file.path.as_str(), None),
+        )
         .docs(docs::SSL);
     Some(finding.explains(Cause::Certificate(shown_facts.fingerprint)))
 }
@@ -105,6 +118,7 @@ mod tests {
     use super::*;
     use crate::checks::Severity;
     use crate::checks::tls::server::Who;
+    use crate::host::files::TrustedFiles;
     use crate::install::{Endpoint, Source};
 
     fn made(name: &str, from: i32, to: i32) -> Der {
@@ -132,7 +146,9 @@ mod tests {
             files: vec![file],
             shown: vec![shown],
         };
-        let findings = judge(&server, "2026-11-22T00:00:00Z".parse().unwrap());
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        let system = TrustedFiles::default();
+        let findings = judge(&server, &Copies { trusted: &[], system: &system, now }, now);
         findings.into_iter().map(|finding| (finding.severity, finding.code)).collect()
     }
 

@@ -208,7 +208,7 @@ impl Scene<'_> {
 
 fn replace_trusted(sighting: &Sighting) -> Remedy {
     let paths: Vec<_> = sighting.trusted().map(|(path, _)| word(path.as_str())).collect();
-    let apply = sighting.trusted().filter_map(|(_, by)| by.apply());
+    let apply = sighting.trusted().filter_map(|(path, by)| by.apply(path));
     let advice = format!(
         "Get the current certificate of '{}' and put it in place of the old one, or take the old \
          one out if nobody needs it any more.",

@@ -9,9 +9,7 @@ use crate::checks::trust::docker_layout::incomplete_pair;
 use crate::checks::trust::shown::{Shown, shown};
 use crate::checks::trust::tell;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, docs};
-use crate::host::files::{
-    Directory, File, FileFacts, Listing, ReadFile, SystemTrust, TrustFile, TrustedFiles,
-};
+use crate::host::files::{Directory, File, FileFacts, Listing, ReadFile, TrustFile, TrustedFiles};
 use crate::host::system::{Now, System};
 use crate::host::{Host, Unknown};
 use crate::install::docker::{CERTS_D, PID_FILE, Unverified};
@@ -47,7 +45,7 @@ impl<'a> Daemon<'a> {
         let name = install::docker::image_prefix(host, registry).await?;
         let folder = Utf8PathBuf::from(CERTS_D).join(name);
         let (files, obstacle) = folder_content(host, &folder).await?;
-        let system = host.ask(SystemTrust).await?;
+        let system = install::go_store(host, install::DOCKER_UNIT).await?;
         Ok(Self { registry, folder, files, obstacle, system, unverified })
     }
 
@@ -244,7 +242,7 @@ pub(crate) async fn accepted_without_folder(
         return Ok(Some(true));
     }
     let chains = shown(host, registry).await?;
-    let system = host.ask(SystemTrust).await?;
+    let system = install::go_store(host, install::DOCKER_UNIT).await?;
     let now = host.ask(Now).await?;
     let client = GoClient {
         name: "Docker",

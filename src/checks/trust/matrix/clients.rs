@@ -92,7 +92,8 @@ pub(super) async fn equip(host: &Host, who: Who, endpoint: &Endpoint) -> Result<
             let registry = registry_for(host, endpoint).await?;
             let name = install::docker::image_prefix(host, &registry).await?;
             let folder = Utf8Path::new(install::docker::CERTS_D).join(name);
-            let files = with_system(host, crt_files(host, &folder).await?).await?;
+            let mut files = crt_files(host, &folder).await?;
+            files.extend(of_system(&install::go_store(host, install::DOCKER_UNIT).await?));
             let unverified = install::docker::unverified(host, &registry).await?;
             Equipped { unverified: unverified.map(in_words), ..go(files) }
         }
@@ -193,7 +194,11 @@ async fn runner_files(
     if home != Home::System {
         files.extend(one(host, &config.certs().join("ca.crt")).await?);
     }
-    let mut system = of_system(&host.ask(SystemTrust).await?);
+    let system = match home {
+        Home::System => install::go_store(host, install::RUNNER_UNIT).await?,
+        Home::Image | Home::InsideImage => host.ask(SystemTrust).await?,
+    };
+    let mut system = of_system(&system);
     if home == Home::Image {
         let added = authorities::added_to_system(host).await;
         for (_, certificates) in &mut system {

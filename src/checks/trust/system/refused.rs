@@ -7,6 +7,7 @@ use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
 use crate::checks::trust::mend::Refusal;
 use crate::checks::trust::shown::{Shown, shown, source};
 use crate::checks::trust::tell;
+use crate::checks::words::listed;
 use crate::checks::{Cause, Evidence, Finding, Remedy, Severity, Stop, Verdict, docs};
 use crate::host::Host;
 use crate::host::files::{Reading, TrustFile, TrustedFile, TrustedFiles};
@@ -279,11 +280,7 @@ fn names(refused: &Refused<'_>) -> String {
     let by = |client: &Client| refused.opinions.iter().any(|(other, _)| other == client);
     let programs = PROGRAMS.iter().filter(|(client, _)| by(client));
     let names: Vec<&str> = programs.flat_map(|(_, names)| names.iter().copied()).collect();
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => String::new(),
-    }
+    listed(&names)
 }
 
 fn says(client: Client) -> &'static str {

@@ -110,7 +110,7 @@ pub struct Row {
     pub clients: Vec<Cell>,
     /// The SHA-256 of its own certificate.
     #[serde(skip)]
-    leaf: Option<String>,
+    pub(crate) leaf: Option<String>,
 }
 
 /// What one client says of one chain.

@@ -15,12 +15,15 @@ pub mod certificates;
 pub mod clock;
 pub mod docker;
 pub mod files;
+pub mod front;
 pub mod gitlab;
 pub mod nginx;
 pub mod registry;
 pub mod runner;
+pub mod storage;
 
 pub use endpoint::Endpoint;
+pub(crate) use gitlab::found as source_of;
 pub use kind::{Kind, kind, rails_root};
 pub use roles::{Role, roles};
 pub use settings::{GITLAB_RB, Settings, Written, settings, spelled};

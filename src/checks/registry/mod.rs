@@ -9,10 +9,21 @@ mod debug_report;
 mod debug_server;
 mod examined;
 mod keeper;
+mod proxy_headers;
+mod redirect;
+mod repository_names;
+mod storage_driver;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {
     name: "registry",
     about: "the container registry, its token flow and its storage settings",
-    checks: &[&api::CHECK, &debug_server::CHECK],
+    checks: &[
+        &api::CHECK,
+        &debug_server::CHECK,
+        &storage_driver::CHECK,
+        &redirect::CHECK,
+        &proxy_headers::CHECK,
+        &repository_names::CHECK,
+    ],
 };

@@ -12,6 +12,7 @@ mod runner;
 mod shown;
 mod tell;
 
+pub(in crate::checks) use matrix::{Asker, refusals};
 pub use matrix::{Cell, Matrix, Row, matrix};
 
 /// Checks of the trust that clients on this host have.

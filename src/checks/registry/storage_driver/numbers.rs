@@ -41,7 +41,13 @@ pub(super) fn judge(subject: &Subject<'_>, driver: &Driver, numbers: &[Number]) 
                     "{spelled} is '{}', and the registry reads whole numbers only",
                     setting.value
                 ),
-                format!("{name} parameter must be an integer, {} invalid", setting.value),
+                match driver.name.as_str() {
+                    "filesystem" => format!(
+                        "{name} config error: parameter must be an integer, '{}' invalid",
+                        setting.value
+                    ),
+                    _ => format!("{name} parameter must be an integer, {} invalid", setting.value),
+                },
             ),
             Some(number) if number < *least || number > *most => (
                 format!("{spelled} is {number}, and the registry takes {}", range(*least, *most)),

@@ -394,7 +394,11 @@ fn values(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
             "{} cannot be '{text}': the registry does not start",
             subject.settings.spelled(&path)
         );
-        let words = format!("the {name} parameter must be one of {}", list.join(" "));
+        let words = if name == "objectacl" {
+            format!("invalid value for {name} parameter: {text}")
+        } else {
+            format!("the {name} parameter must be one of")
+        };
         let finding = subject.startup("value-refused", message, words);
         let finding = finding.evidence(subject.shown(&path, setting));
         Some(subject.write(finding, "take the usual one", &path, good))

@@ -233,7 +233,7 @@ fn purging(subject: &Subject<'_>) -> Option<Finding> {
         "{} is {what}: where this section is given, all of it has to be",
         subject.settings.spelled(&path)
     );
-    let words = format!("Unable to parse upload purge configuration: {name} ...");
+    let words = "Unable to parse upload purge configuration";
     let finding = subject.startup("purging-incomplete", message, words);
     let finding = match [age, interval, dryrun].into_iter().flatten().next() {
         Some(near) => finding.evidence(subject.placed(&path[..2], near, "its place")),

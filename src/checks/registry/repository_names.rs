@@ -19,7 +19,7 @@ check! {
     /// Image names allow less than the paths of old GitLab projects, and much less than a folder:
     /// lower-case letters and digits, with a dot, one or two underscores or dashes between them. A
     /// repository with another name can be neither pushed nor pulled (`invalid reference format`).
-    /// In the storage it makes garbage collection break off, or, where a folder starts with an
+    /// In the storage it can make garbage collection break off, or, where a folder starts with an
     /// underscore, delete its layers without a word.
     ///
     /// ## What is looked at
@@ -155,9 +155,9 @@ fn words(oddity: NameOddity) -> Words {
             code: "name-refused",
             what: (
                 "has a name that no client can ask for: it can neither be pushed nor pulled, and \
-                 garbage collection breaks off at it",
+                 garbage collection can break off at it",
                 "have names that no client can ask for: they can neither be pushed nor pulled, \
-                 and garbage collection breaks off at them",
+                 and garbage collection can break off at them",
             ),
             advice: "Give the project a path of small letters, digits and single dots, dashes or \
                      underscores between them, and push its images anew. Then move the old folder \

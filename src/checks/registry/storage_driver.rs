@@ -58,11 +58,13 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     };
     let mut verdict = Verdict::default();
     verdict.add(sections::judge(&subject));
-    for driver in &settings.storage.drivers {
+    // Of several nobody can tell which one is meant, and of one without parameters what it would do.
+    let wrong =
+        |driver: &Driver| settings.storage.not_mappings.iter().any(|it| it.value == driver.name);
+    if let [driver] = &settings.storage.drivers[..]
+        && !wrong(driver)
+    {
         verdict.add(judge(&subject, driver));
-    }
-    // With more than one, or with one that is not known, nobody can tell what would be used.
-    if let [driver] = &settings.storage.drivers[..] {
         match driver.name.as_str() {
             "filesystem" => folder::look(host, &subject, driver, &mut verdict).await,
             "gcs" => folder::look_at_key_file(host, &subject, driver, &mut verdict).await,

@@ -46,7 +46,7 @@ fn how_many(subject: &Subject<'_>) -> Option<Finding> {
                 "{} storage drivers are named, and the registry starts with exactly one",
                 names.len()
             ),
-            format!("must provide exactly one storage type. Provided: [{}]", names.join(" ")),
+            "must provide exactly one storage type",
         ),
     };
     let finding =

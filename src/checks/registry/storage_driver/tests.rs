@@ -25,7 +25,7 @@ fn findings(storage: &str, program: Program) -> Vec<Finding> {
     let subject =
         Subject { settings: &settings, keeper, service: Some("127.0.0.1:5000".to_owned()) };
     let mut findings = sections::judge(&subject);
-    for driver in &settings.storage.drivers {
+    if let [driver] = &settings.storage.drivers[..] {
         findings.extend(judge(&subject, driver));
     }
     findings

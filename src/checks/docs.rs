@@ -14,10 +14,16 @@ pub const OFFLINE_NTP: &str =
     "https://docs.gitlab.com/topics/offline/quick_start_guide/#configure-ntp";
 /// Container registry administration.
 pub const REGISTRY: &str = "https://docs.gitlab.com/administration/packages/container_registry/";
+/// Container registry administration: its storage.
+pub const REGISTRY_STORAGE: &str = "https://docs.gitlab.com/administration/packages/container_registry/#configure-storage-for-the-container-registry";
+/// Container registry administration: redirects to the storage.
+pub const REGISTRY_REDIRECT: &str = "https://docs.gitlab.com/administration/packages/container_registry/#disable-redirect-for-storage-driver";
 /// Container registry administration: the debug server.
 pub const REGISTRY_DEBUG: &str = "https://docs.gitlab.com/administration/packages/container_registry_troubleshooting/#enable-the-registry-debug-server";
 /// Container registry administration: notifications.
 pub const REGISTRY_NOTIFICATIONS: &str = "https://docs.gitlab.com/administration/packages/container_registry/#configure-container-registry-notifications";
+/// The user guide: naming convention for container images.
+pub const REGISTRY_NAMES: &str = "https://docs.gitlab.com/user/packages/container_registry/#naming-convention-for-your-container-images";
 /// Container registry troubleshooting.
 pub const REGISTRY_TROUBLE: &str =
     "https://docs.gitlab.com/administration/packages/container_registry_troubleshooting/";

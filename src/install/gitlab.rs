@@ -91,7 +91,7 @@ pub(super) fn port(setting: Option<&Located<Scalar>>) -> Option<u16> {
 }
 
 /// A value found in a file.
-pub(super) fn found<T>(path: &Utf8PathBuf, located: &Located<T>) -> Source {
+pub(crate) fn found<T>(path: &Utf8PathBuf, located: &Located<T>) -> Source {
     match &located.variable {
         Some(variable) => Source::Default(format!("environment variable {variable}")),
         None => Source::File { path: path.clone(), line: located.line },

@@ -16,13 +16,16 @@ pub mod certificates;
 pub mod clock;
 pub mod docker;
 pub mod files;
+pub mod front;
 pub mod gitlab;
 pub mod names;
 pub mod nginx;
 pub mod registry;
 pub mod runner;
+pub mod storage;
 
 pub use endpoint::Endpoint;
+pub(crate) use gitlab::found as source_of;
 pub use go_store::{DOCKER as DOCKER_UNIT, RUNNER as RUNNER_UNIT, go_store};
 pub use kind::{Kind, kind, rails_root};
 pub use roles::{Role, roles};

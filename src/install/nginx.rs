@@ -8,7 +8,7 @@ use crate::host::{Host, Unknown};
 use crate::parse::nginx::{Listen, Nginx};
 
 /// The generated files with servers: up to 18.4, and from 18.5 on.
-const GENERATED: [&str; 4] = [
+pub(super) const GENERATED: [&str; 4] = [
     "/var/opt/gitlab/nginx/conf/gitlab-http.conf",
     "/var/opt/gitlab/nginx/conf/gitlab-registry.conf",
     "/var/opt/gitlab/nginx/conf/service_conf/gitlab-rails.conf",

@@ -262,7 +262,7 @@ fn folder(path: &Utf8Path, root: Option<&Located<Scalar>>) -> Sourced<Utf8PathBu
 
 /// Without a configuration of the registry: what `gitlab.rb` would make of it, if the registry is
 /// to run here.
-async fn written_storage(host: &Host) -> Result<Option<Storage>, Unknown> {
+pub(super) async fn written_storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     let Some(settings) = settings(host).await? else { return Ok(None) };
     let offered = settings.url(&["registry_external_url"]).told()?.is_some();
     let enabled = match settings.flag(&["registry", "enable"]).told()? {

@@ -80,8 +80,8 @@ fn finding(data: DataType, folder: &Utf8Path, refused: &[&AccessCount]) -> Findi
         let permissions = format!("mode {mode:04o}, owner {uid}, group {gid}");
         finding = finding.evidence(Evidence::new(what, permissions).at(&entry.first, None));
         commands.push(match role {
-            Role::Parent => format!("chmod a+x {}", word(&entry.first)),
-            Role::Folder | Role::Chunk => format!("chmod -R a+rX {}", word(folder.as_str())),
+            Role::Parent => format!("sudo chmod a+x {}", word(&entry.first)),
+            Role::Folder | Role::Chunk => format!("sudo chmod -R a+rX {}", word(folder.as_str())),
         });
     }
     commands.sort();
@@ -140,7 +140,7 @@ mod tests {
         let found = &verdict.findings[0];
         assert_eq!(found.evidence.len(), 2);
         assert_eq!(found.evidence[1].value, "mode 0600, owner 0, group 0");
-        let mends = ["chmod -R a+rX /rails/licenses", "chmod a+x /opt/gitlab"];
+        let mends = ["sudo chmod -R a+rX /rails/licenses", "sudo chmod a+x /opt/gitlab"];
         assert_eq!(found.remedy.commands, mends);
         let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, None);
         assert_eq!((verdict.findings.len(), verdict.untold.len()), (0, 1));

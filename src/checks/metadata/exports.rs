@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
-use super::words::{DataType, FETCH, files, volume};
+use super::words::{DataType, FETCH, files, merge, volume};
 use crate::checks::shell::word;
 use crate::checks::{Finding, Severity, docs};
 use crate::host::files::{ExportOddity, ExportTree, Levels, REGISTRIES, Sample};
@@ -91,7 +91,7 @@ impl Exported<'_> {
         if let Some(archive) = self.first(ExportOddity::Archive) {
             let archive = archive.to_owned();
             let command =
-                format!("tar -C {} -xf {}", word(self.folder.as_str()), self.at(&archive));
+                format!("sudo tar -C {} -xf {}", word(self.folder.as_str()), self.at(&archive));
             return finding
                 .seen("packed", &archive)
                 .remedy("Unpack the archive, so that v2 lies in this folder.", [command]);
@@ -118,10 +118,13 @@ impl Exported<'_> {
              put a folder into one that already exists"
         );
         let (from, to) = (self.at(&format!("{name}/v2")), self.at("v2"));
-        let command =
-            if self.tree.has_v2 { merge(&from, &to) } else { format!("mv -- {from} {to}") };
+        let commands = if self.tree.has_v2 {
+            merge(&from, &to).to_vec()
+        } else {
+            vec![format!("sudo mv -- {from} {to}")]
+        };
         let finding = self.finding(self.severity(), "nested-copy", message);
-        Some(finding.remedy("Move its v2 one level up.", [command]))
+        Some(finding.remedy("Move its v2 one level up.", commands))
     }
 
     /// Registry folders beside v2.
@@ -136,9 +139,9 @@ impl Exported<'_> {
         let v2 = self.at("v2");
         let moves = names.iter().map(|name| {
             let inside = format!("v2/{}", registry_id(name).unwrap_or(name));
-            format!("mv -T -- {} {}", self.at(name), self.at(&inside))
+            format!("sudo mv -T -- {} {}", self.at(name), self.at(&inside))
         });
-        let commands: Vec<_> = [format!("mkdir -p {v2}")].into_iter().chain(moves).collect();
+        let commands: Vec<_> = [format!("sudo mkdir -p {v2}")].into_iter().chain(moves).collect();
         let code = if self.tree.has_v2 { "outside-v2" } else { "no-v2" };
         let finding = self.finding(self.severity(), code, message);
         Some(finding.seen("GitLab reads", self.data.pattern()).remedy("Move it into v2.", commands))
@@ -157,11 +160,14 @@ impl Exported<'_> {
                     "v2/{name} is read by nobody: GitLab's folder for {name} packages is v2/{id}"
                 );
                 let (from, to) = (self.at(&format!("v2/{name}")), self.at(&format!("v2/{id}")));
-                let command =
-                    if present { merge(&from, &to) } else { format!("mv -T -- {from} {to}") };
+                let commands = if present {
+                    merge(&from, &to).to_vec()
+                } else {
+                    vec![format!("sudo mv -T -- {from} {to}")]
+                };
                 self.finding(severity, "package-type-folder", message)
                     .seen(format!("in v2/{name}"), volume(chunks.volume))
-                    .remedy("Give the folder the registry's name.", [command])
+                    .remedy("Give the folder the registry's name.", commands)
             })
             .collect()
     }
@@ -196,17 +202,17 @@ impl Exported<'_> {
         let mut commands: Vec<_> = moves
             .iter()
             .take(SHOWN)
-            .map(|(from, to)| merge(&self.at(from), &self.at(to)))
+            .flat_map(|(from, to)| merge(&self.at(from), &self.at(to)))
             .collect();
         if commands.is_empty() || moves.len() > SHOWN {
             let depth = if self.data.levels() == Levels::ByRegistry { 5 } else { 4 };
             let folder = word(self.folder.as_str());
-            commands.push(format!("find -L {folder} -mindepth {depth} -name '*.ndjson' -print"));
+            commands
+                .push(format!("sudo find -L {folder} -mindepth {depth} -name '*.ndjson' -print"));
         }
         let finding = self.finding(self.severity(), "too-deep", message);
         Some(shown(finding, sample).seen("GitLab reads", self.data.pattern()).remedy(
-            "Move the sequences up, to where GitLab reads them. What rsync leaves behind \
-                     is there already and can be removed.",
+            "Copy the sequences up, to where GitLab reads them, and move the old folders away.",
             commands,
         ))
     }
@@ -259,7 +265,7 @@ impl Exported<'_> {
             files(sample.count)
         );
         let command =
-            format!("find -L {} -name '*.ndjson.gz' -exec gunzip -- {{}} +", self.at("v2"));
+            format!("sudo find -L {} -name '*.ndjson.gz' -exec gunzip -- {{}} +", self.at("v2"));
         let finding = self.finding(self.severity(), "compressed", message);
         Some(shown(finding, sample).remedy("Unpack them where they lie.", [command]))
     }
@@ -271,7 +277,7 @@ impl Exported<'_> {
             files(sample.count)
         );
         let command = format!(
-            r"find -L {} \( -name '*.gstmp' -o -name '.*.ndjson.*' \) -mmin +60 -print",
+            r"sudo find -L {} \( -name '*.gstmp' -o -name '.*.ndjson.*' \) -mmin +60 -print",
             self.at("v2")
         );
         let finding = self.finding(Severity::Notice, "unfinished-copy", message);
@@ -300,11 +306,6 @@ fn listed(names: &[String], shown: usize, count: u64) -> String {
     let more = count.saturating_sub(first.len() as u64);
     let first = first.join(", ");
     if more == 0 { first } else { format!("{first} and {more} more") }
-}
-
-/// Moves files from one folder into another without overwriting any.
-fn merge(from: &str, to: &str) -> String {
-    format!("rsync -a --ignore-existing --remove-source-files {from}/ {to}/")
 }
 
 #[cfg(test)]
@@ -399,7 +400,7 @@ mod tests {
     fn an_archive_is_to_be_unpacked() {
         let odd = [(ExportOddity::Archive, sample(&["v2.tar.gz"]))].into();
         let found = only(&ExportTree { files: 1, odd, ..ExportTree::default() });
-        assert_eq!(found.remedy.commands, [format!("tar -C {FOLDER} -xf {FOLDER}/v2.tar.gz")]);
+        assert_eq!(found.remedy.commands, [format!("sudo tar -C {FOLDER} -xf {FOLDER}/v2.tar.gz")]);
     }
 
     #[test]
@@ -410,12 +411,12 @@ mod tests {
         assert_eq!((found.severity, found.code), (Severity::Error, "package-type-folder"));
         assert_eq!(
             found.remedy.commands,
-            [format!("mv -T -- {FOLDER}/v2/gem {FOLDER}/v2/rubygem")]
+            [format!("sudo mv -T -- {FOLDER}/v2/gem {FOLDER}/v2/rubygem")]
         );
         tree.registries.insert("rubygem".to_owned(), chunks(1));
         let found = only(&tree);
         assert_eq!(found.severity, Severity::Warning);
-        assert!(found.remedy.commands[0].starts_with("rsync "), "{:?}", found.remedy);
+        assert!(found.remedy.commands[0].starts_with("sudo cp -an "), "{:?}", found.remedy);
         for (wrong, right) in [("golang", "go"), ("composer", "packagist"), ("Maven", "maven")] {
             assert_eq!(registry_id(wrong), Some(right));
         }
@@ -436,14 +437,14 @@ mod tests {
         let found = only(&odd(ExportOddity::TooDeep, &["v2/maven/full/1700000000/0.ndjson"]));
         assert_eq!((found.severity, found.code), (Severity::Warning, "too-deep"));
         let command = merge(&format!("{FOLDER}/v2/maven/full"), &format!("{FOLDER}/v2/maven"));
-        assert_eq!(found.remedy.commands, [command]);
+        assert_eq!(found.remedy.commands, command);
         let found = only(&odd(ExportOddity::TooDeep, &["v2/v2/npm/1/0.ndjson"]));
         assert_eq!(
             found.remedy.commands,
-            [merge(&format!("{FOLDER}/v2/v2/npm"), &format!("{FOLDER}/v2/npm"))]
+            merge(&format!("{FOLDER}/v2/v2/npm"), &format!("{FOLDER}/v2/npm"))
         );
         let found = only(&odd(ExportOddity::TooDeep, &["v2/maven/1/sub/0.ndjson"]));
-        assert!(found.remedy.commands[0].starts_with("find "), "{:?}", found.remedy);
+        assert!(found.remedy.commands[0].starts_with("sudo find "), "{:?}", found.remedy);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::words::{DataType, volume};
+use super::words::{DataType, merge, volume};
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Severity, docs};
 use crate::host::files::{CronLine, ExportTree, Kind, Listing, RailsVariable};
@@ -40,16 +40,10 @@ impl Places<'_> {
             finding = finding.evidence(evidence);
         }
         let mut commands = if self.home_exists {
-            vec![
-                format!(
-                    "rsync -a --ignore-existing --remove-source-files --exclude='/*/v1/' {STRAY}/ {}/",
-                    word(self.home.as_str())
-                ),
-                format!("find {STRAY} -depth -type d -empty -delete"),
-            ]
+            merge(STRAY, &word(self.home.as_str())).to_vec()
         } else {
             let vendor = word(self.rails.join("vendor").as_str());
-            vec![format!("mkdir -p {vendor} && mv -- {STRAY} {vendor}/")]
+            vec![format!("sudo mkdir -p {vendor} && sudo mv -- {STRAY} {vendor}/")]
         };
         commands.extend(self.tell_cron());
         let advice = if self.unset().next().is_some() {
@@ -94,9 +88,12 @@ impl Places<'_> {
             // Nothing but crontab itself should write to the spool.
             Some(user) => {
                 let user = word(user);
-                format!("(echo {}; crontab -u {user} -l) | crontab -u {user} -", word(&line))
+                format!(
+                    "(echo {}; sudo crontab -u {user} -l) | sudo crontab -u {user} -",
+                    word(&line)
+                )
             }
-            None => format!("sed -i {} {}", word(&format!("1i {line}")), word(path.as_str())),
+            None => format!("sudo sed -i {} {}", word(&format!("1i {line}")), word(path.as_str())),
         })
     }
 
@@ -113,7 +110,7 @@ impl Places<'_> {
         let subject = folder.join("v1");
         let message =
             format!("nothing has read v1 since GitLab 16.3, and it holds {}", volume(tree.v1));
-        let mut commands = vec![format!("rm -r -- {}", word(subject.as_str()))];
+        let mut commands = vec![format!("sudo rm -r -- {}", word(subject.as_str()))];
         let mut finding =
             Finding::notice("v1-leftovers", subject.as_str(), message).docs(docs::OFFLINE_METADATA);
         let fetched = self.cron.iter().filter(|it| {
@@ -124,7 +121,7 @@ impl Places<'_> {
             let evidence = Evidence::new("cron fetches it", r#"no -y "^v1\/" in the line"#);
             finding = finding.evidence(evidence.at(line.path.as_str(), Some(line.line)));
             commands.push(match owner(&line.path) {
-                Some(user) => format!("crontab -u {} -e", word(user)),
+                Some(user) => format!("sudo crontab -u {} -e", word(user)),
                 None => format!("sudoedit {}", word(line.path.as_str())),
             });
         }
@@ -145,7 +142,7 @@ impl Places<'_> {
                     let message = "GitLab reads below licenses, advisories and cve_enrichment \
                                    only; nothing tells of which kind these exports are";
                     let finding = Finding::error("no-data-type", path.as_str(), message);
-                    let command = format!("find -L {} -maxdepth 2", word(path.as_str()));
+                    let command = format!("sudo find -L {} -maxdepth 2", word(path.as_str()));
                     let advice = "Move it into the folder of its kind.";
                     return Some(finding.remedy(advice, [command]).docs(docs::OFFLINE_METADATA));
                 }
@@ -153,14 +150,14 @@ impl Places<'_> {
                 let severity = if exists(data) { Severity::Warning } else { Severity::Error };
                 let message = format!("GitLab does not look here; its folder is {}", data.name());
                 let (from, to) = (word(path.as_str()), word(self.home.join(data.name()).as_str()));
-                let command = if exists(data) {
-                    format!("rsync -a --ignore-existing --remove-source-files {from}/ {to}/")
+                let commands = if exists(data) {
+                    merge(&from, &to).to_vec()
                 } else {
-                    format!("mv -T -- {from} {to}")
+                    vec![format!("sudo mv -T -- {from} {to}")]
                 };
                 let finding = Finding::new(severity, "data-type-folder", path.as_str(), message);
                 let advice = "Give the folder the name that GitLab reads.";
-                Some(finding.remedy(advice, [command]).docs(docs::OFFLINE_METADATA))
+                Some(finding.remedy(advice, commands).docs(docs::OFFLINE_METADATA))
             })
             .collect()
     }
@@ -213,16 +210,16 @@ mod tests {
         assert_eq!(
             found.remedy.commands,
             [
-                format!("mkdir -p {RAILS}/vendor && mv -- {STRAY} {RAILS}/vendor/"),
-                format!("sed -i '1i GITLAB_RAILS_ROOT_DIR={RAILS}' /etc/cron.d/metadata"),
+                format!("sudo mkdir -p {RAILS}/vendor && sudo mv -- {STRAY} {RAILS}/vendor/"),
+                format!("sudo sed -i '1i GITLAB_RAILS_ROOT_DIR={RAILS}' /etc/cron.d/metadata"),
                 format!(
-                    "(echo GITLAB_RAILS_ROOT_DIR={RAILS}; crontab -u root -l) | crontab -u root -"
+                    "(echo GITLAB_RAILS_ROOT_DIR={RAILS}; sudo crontab -u root -l) | sudo crontab -u root -"
                 ),
             ]
         );
         assert_eq!(found.evidence.len(), 3);
         let found = places(&cron, true).stray(&[(DataType::Licenses, &tree())]);
-        assert!(found.remedy.commands[0].starts_with("rsync -a --ignore-existing "));
+        assert!(found.remedy.commands[0].starts_with("sudo cp -an "));
     }
 
     #[test]
@@ -243,7 +240,7 @@ mod tests {
         assert_eq!(found.evidence[0].line, Some(2));
         assert_eq!(
             found.remedy.commands,
-            [format!("rm -r -- {folder}/v1"), "sudoedit /etc/crontab".into()]
+            [format!("sudo rm -r -- {folder}/v1"), "sudoedit /etc/crontab".into()]
         );
         cron[0].leaves_out_v1 = true;
         let found = places(&cron, true).v1(DataType::Licenses, &folder, &tree()).unwrap();
@@ -263,7 +260,10 @@ mod tests {
         assert_eq!(judged(&["advisories", "cve_enrichment", "licenses", "lost+found"]), []);
         let found = judged(&["license"]);
         assert_eq!(found[0].severity, Severity::Error);
-        assert_eq!(found[0].remedy.commands, [format!("mv -T -- {HOME}/license {HOME}/licenses")]);
+        assert_eq!(
+            found[0].remedy.commands,
+            [format!("sudo mv -T -- {HOME}/license {HOME}/licenses")]
+        );
         assert_eq!(judged(&["license", "licenses"])[0].severity, Severity::Warning);
         assert_eq!(judged(&["v2"])[0].code, "no-data-type");
     }

@@ -62,12 +62,22 @@ impl DataType {
 
     /// How to fetch the exports where there is internet access, and put them into `folder`.
     pub(super) fn fetch(self, folder: &Utf8Path) -> [String; 2] {
-        let (name, bucket) = (self.name(), self.bucket());
+        let (name, bucket, folder) = (self.name(), self.bucket(), word(folder.as_str()));
         [
             format!(r#"mkdir -p {name} && gsutil -m rsync -r -d -y "^v1\/" gs://{bucket} {name}"#),
-            format!("rsync -r {name}/ {}/", word(folder.as_str())),
+            // rsync may be missing here.
+            format!("sudo mkdir -p {folder} && sudo cp -r {name}/. {folder}/"),
         ]
     }
+}
+
+/// Copies from one folder into another without overwriting anything, then puts the old one aside.
+/// Both are words of a shell.
+pub(super) fn merge(from: &str, to: &str) -> [String; 2] {
+    [
+        format!("sudo cp -an {from}/. {to}/"),
+        format!("sudo mv --backup=numbered -- {from} /var/tmp/"),
+    ]
 }
 
 /// How [`DataType::fetch`] is used.

@@ -74,6 +74,34 @@ impl Keeper {
         }
     }
 
+    /// A setting has to go: `rb` from `gitlab.rb`, or `yml` from the registry's own `config.yml`.
+    pub(super) fn unset(self, finding: Finding, rb: &str, yml: &str) -> Finding {
+        match self {
+            Self::Package | Self::Elsewhere => self
+                .edit(finding, &format!("take {rb} out of /etc/gitlab/gitlab.rb and reconfigure")),
+            Self::Systemd => {
+                self.edit(finding, &format!("take {yml} out of its config.yml and restart it"))
+            }
+        }
+    }
+
+    /// The settings have to be edited; `what` is a clause.
+    pub(super) fn edit(self, finding: Finding, what: &str) -> Finding {
+        match self {
+            Self::Package | Self::Elsewhere => finding.remedy(
+                self.advice(what),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
+            Self::Systemd => finding.remedy(
+                self.advice(what),
+                [
+                    "sudoedit /etc/docker/registry/config.yml",
+                    "sudo systemctl restart docker-registry",
+                ],
+            ),
+        }
+    }
+
     /// The command that shows the registry's latest log lines.
     pub(super) fn log(self) -> &'static str {
         match self {

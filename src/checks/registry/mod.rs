@@ -9,10 +9,22 @@ mod debug_server;
 mod examined;
 mod keeper;
 mod notifications;
+mod proxy_headers;
+mod redirect;
+mod repository_names;
+mod storage_driver;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {
     name: "registry",
     about: "the container registry, its token flow and its storage settings",
-    checks: &[&api::CHECK, &debug_server::CHECK, &notifications::CHECK],
+    checks: &[
+        &api::CHECK,
+        &debug_server::CHECK,
+        &notifications::CHECK,
+        &storage_driver::CHECK,
+        &redirect::CHECK,
+        &proxy_headers::CHECK,
+        &repository_names::CHECK,
+    ],
 };

@@ -10,8 +10,9 @@ use crate::host::files::{
     FileFacts, OddEntry, RegistryTags, Sample, TagListing, TagOddity, TagTree,
 };
 use crate::host::{Host, Unknown};
-use crate::install::Sourced;
 use crate::install::registry::{Storage, storage};
+use crate::install::storage::{TagStore, tag_store};
+use crate::install::{Source, Sourced};
 
 check! {
     /// No tag of the registry is without a name or without an image.
@@ -36,9 +37,10 @@ check! {
     /// own folder; that one does no harm, and deleting it does not help. Object stores are not
     /// listed by this version: the check is then unknown and tells the command to look.
     ///
-    /// Where the registry keeps its tags in the metadata database (the file
-    /// `docker/registry/lockfiles/database-in-use` exists), the folders mean nothing, and the check
-    /// does not apply.
+    /// Where the registry keeps its tags in the metadata database (`database.enabled` is true, or
+    /// the file `docker/registry/lockfiles/database-in-use` exists), the folders mean nothing, and
+    /// the check does not apply. With `prefer` the lock files alone tell; without one the check is
+    /// unknown.
     ///
     /// ## How to fix it
     ///
@@ -61,6 +63,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
     };
     let registry = root.value.join("docker/registry");
+    let store = tag_store(host).await?;
+    if let TagStore::Database(source) = &store {
+        return Err(Stop::not_applicable(format!(
+            "the tags are in the metadata database (database.enabled, {source})"
+        )));
+    }
     let lock = |name: &str| registry.join("lockfiles").join(name);
     let (database, files) = (lock("database-in-use"), lock("filesystem-in-use"));
     let (in_database, in_files) =
@@ -71,7 +79,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             let why = format!("the tags are in the metadata database ({database} exists)");
             return Err(Stop::not_applicable(why));
         }
-        (false, _) => {}
+        (false, true) => {}
+        (false, false) => {
+            if let TagStore::LockFile(source) = store {
+                return Err(no_lock_file(&source, &registry).into());
+            }
+        }
     }
     let top = registry.join("v2/repositories");
     match host.ask(RegistryTags::of(&top)).await? {
@@ -92,6 +105,14 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         TagListing::Walked(tree) => Ok(judge(&top, &tree)),
     }
+}
+
+/// The registry decides at its first start, and leaves a lock file.
+fn no_lock_file(source: &Source, registry: &Utf8Path) -> Unknown {
+    Unknown::Unreadable(format!(
+        "database.enabled is 'prefer' ({source}), and neither lock file in {registry}/lockfiles \
+         tells whether the tags are in the metadata database or in the storage"
+    ))
 }
 
 fn elsewhere(driver: &str, bucket: Option<&str>, root: Option<&str>) -> Stop {
@@ -121,7 +142,7 @@ fn contradiction(root: &Sourced<Utf8PathBuf>, database: &Utf8Path, files: &Utf8P
     .remedy(
         "See whether the registry's configuration has its database enabled, and move the lock \
          file that is wrong out of the folder.",
-        [format!("ls -l {}", word(folder.as_str()))],
+        [format!("sudo ls -l {}", word(folder.as_str()))],
     )
     .docs(docs::REGISTRY);
     verdict.add([finding]);
@@ -158,7 +179,7 @@ struct Words {
 }
 
 /// What has content is not deleted but moved, under a new name where one is taken.
-const MOVE_OUT: &str = "mv --backup=numbered -- PATH /var/tmp/";
+const MOVE_OUT: &str = "sudo mv --backup=numbered -- PATH /var/tmp/";
 
 /// Where no tags are, so that `find` need not go there.
 const PRUNED: &str = r"\( -name _layers -o -name _uploads -o -name revisions \) -prune -o";
@@ -175,7 +196,7 @@ fn words(oddity: TagOddity) -> Words {
                  breaks garbage collection with -m",
             ),
             advice: "Remove the files; no image is in them.",
-            command: "rm -- PATH",
+            command: "sudo rm -- PATH",
             all: "-path '*/_manifests/tags/*' -prune ! -xtype d ! -xtype l -print",
         },
         TagOddity::InvalidName => Words {
@@ -201,7 +222,7 @@ fn words(oddity: TagOddity) -> Words {
                 "empty folders stand among the tags: each is listed as a tag that has no image",
             ),
             advice: "Remove the folders; rmdir refuses where something is in them.",
-            command: "rmdir -- PATH",
+            command: "sudo rmdir -- PATH",
             all: "-path '*/_manifests/tags/*' -prune -type d -empty -print",
         },
         TagOddity::NoLink => Words {
@@ -241,7 +262,7 @@ fn words(oddity: TagOddity) -> Words {
                  image and cannot be pushed",
             ),
             advice: "Remove the links.",
-            command: "rm -- PATH",
+            command: "sudo rm -- PATH",
             all: "-path '*/_manifests/tags/*' -prune -xtype l -print",
         },
         TagOddity::FileForFolder => Words {
@@ -254,7 +275,7 @@ fn words(oddity: TagOddity) -> Words {
                  pushing to them ends in error 500",
             ),
             advice: "Remove the files; the registry makes the folders at the next push.",
-            command: "rm -- PATH",
+            command: "sudo rm -- PATH",
             all: "-type f \\( -name _manifests -o -name _layers -o -name _uploads \
                   -o -path '*/_manifests/tags' \\) -print",
         },
@@ -268,7 +289,7 @@ fn words(oddity: TagOddity) -> Words {
                  ends in error 500",
             ),
             advice: "Remove the files; nothing is in them.",
-            command: "rm -- PATH",
+            command: "sudo rm -- PATH",
             all: "-name '_*' -prune -o -type f -empty -print",
         },
     }
@@ -288,7 +309,7 @@ fn finding(top: &Utf8Path, oddity: TagOddity, sample: &Sample<OddEntry>) -> Find
     let more = sample.count.saturating_sub(SHOWN as u64);
     if more > 0 {
         finding = finding.seen("not shown", format!("{more} more"));
-        commands.push(format!("find {} {PRUNED} {}", word(top.as_str()), words.all));
+        commands.push(format!("sudo find {} {PRUNED} {}", word(top.as_str()), words.all));
     }
     commands.dedup();
     finding.remedy(words.advice, commands)
@@ -308,14 +329,14 @@ fn evidence(entry: &OddEntry) -> Evidence {
 fn command(template: &str, path: &Utf8Path) -> String {
     match path.parent() {
         Some(folder) if path.as_str().contains('\u{fffd}') => {
-            format!("ls -lAb -- {}", word(folder.as_str()))
+            format!("sudo ls -lAb -- {}", word(folder.as_str()))
         }
         _ => template.replacen("PATH", &word(path.as_str()), 1),
     }
 }
 
 fn move_away(path: &Utf8Path) -> String {
-    format!("mv -- {} {}", word(path.as_str()), word(&format!("{path}.moved-away")))
+    format!("sudo mv -- {} {}", word(path.as_str()), word(&format!("{path}.moved-away")))
 }
 
 #[cfg(test)]
@@ -329,7 +350,7 @@ mod tests {
         let first =
             paths.iter().map(|path| OddEntry { path: (*path).to_owned(), size: Some(0) }).collect();
         let odd = [(oddity, Sample { count, first })].into();
-        TagTree { repositories: 1, tags: 9, odd, unread: Sample::default() }
+        TagTree { repositories: 1, tags: 9, odd, ..TagTree::default() }
     }
 
     fn judged(oddity: TagOddity, paths: &[&str], count: u64) -> Finding {
@@ -352,7 +373,10 @@ mod tests {
         assert_eq!((found.severity, found.code), (Severity::Error, "file-among-tags"));
         assert!(found.message.starts_with("1 file stands"), "{}", found.message);
         assert_eq!(found.evidence, [Evidence::new("g/app", "'.DS_Store', 0 bytes")]);
-        assert_eq!(found.remedy.commands, [format!("rm -- {TOP}/g/app/_manifests/tags/.DS_Store")]);
+        assert_eq!(
+            found.remedy.commands,
+            [format!("sudo rm -- {TOP}/g/app/_manifests/tags/.DS_Store")]
+        );
     }
 
     #[test]
@@ -362,7 +386,7 @@ mod tests {
         let found = judged(TagOddity::EmptyFolder, &paths, 1234);
         assert!(found.message.starts_with("1234 empty folders"), "{}", found.message);
         assert_eq!(found.evidence.last(), Some(&Evidence::new("not shown", "1229 more")));
-        assert!(found.remedy.commands[5].starts_with("find /data/"), "{:?}", found.remedy);
+        assert!(found.remedy.commands[5].starts_with("sudo find /data/"), "{:?}", found.remedy);
     }
 
     #[test]
@@ -381,7 +405,7 @@ mod tests {
             let found = judged(oddity, &["g/app/_manifests/tags/x"], 1);
             let [command] = <[String; 1]>::try_from(found.remedy.commands).unwrap();
             let path = format!("{TOP}/g/app/_manifests/tags/x");
-            let known = ["rm -- ", "rmdir -- ", "mv --backup=numbered -- "];
+            let known = ["sudo rm -- ", "sudo rmdir -- ", "sudo mv --backup=numbered -- "];
             assert!(known.iter().any(|start| command.starts_with(&format!("{start}{path}"))));
         }
     }
@@ -396,7 +420,7 @@ mod tests {
         let tags = format!("{TOP}/g/a/_manifests/tags");
         assert_eq!(
             found.remedy.commands,
-            [format!("rmdir -- '{tags}/ '"), format!("ls -lAb -- {tags}")]
+            [format!("sudo rmdir -- '{tags}/ '"), format!("sudo ls -lAb -- {tags}")]
         );
     }
 

@@ -2,10 +2,13 @@
 //! others refuse.
 
 mod clients;
+mod object_store;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub(in crate::checks) use self::object_store::{Asker, refusals};
 
 use self::clients::{Equipped, Who};
 use super::shown::{Shown, shown};

@@ -14,6 +14,7 @@ mod shown;
 mod system;
 mod tell;
 
+pub(in crate::checks) use matrix::{Asker, refusals};
 pub use matrix::{Cell, Matrix, Row, matrix};
 
 /// Checks of the trust that clients on this host have.

@@ -1,5 +1,6 @@
 //! Question: what is known of a file without opening it.
 
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -40,6 +41,9 @@ pub struct Facts {
     pub modified: Timestamp,
     /// Where the path itself is a symbolic link: what it says.
     pub link: Option<String>,
+    /// Whether an access control list decides what others than the owner may do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acl: bool,
 }
 
 impl FileFacts {
@@ -71,9 +75,20 @@ impl Question for FileFacts {
     }
 }
 
+/// Whether there is an access control list. Where others may read, one can only forbid, which
+/// nobody does here.
+fn has_list(found: &std::fs::File, mode: u32) -> bool {
+    mode & 0o004 == 0 && mode & 0o070 != 0 && {
+        let place = format!("/proc/self/fd/{}", found.as_raw_fd());
+        let size = rustix::fs::getxattr(place, "system.posix_acl_access", &mut [0u8; 0][..]);
+        size.is_ok_and(|size| size > 0)
+    }
+}
+
 fn facts(scope: &Scope, path: &Utf8Path, accounts: &Accounts) -> Result<Option<Facts>, Unknown> {
-    let metadata = match locate(scope, path).and_then(|found| found.metadata()) {
-        Ok(metadata) => metadata,
+    let found = locate(scope, path).and_then(|found| Ok((found.metadata()?, found)));
+    let (metadata, found) = match found {
+        Ok(found) => found,
         Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(refusal(path, &error)),
     };
@@ -87,5 +102,6 @@ fn facts(scope: &Scope, path: &Utf8Path, accounts: &Accounts) -> Result<Option<F
         group: accounts.group(metadata.gid()),
         modified: Timestamp::new(metadata.mtime(), 0).unwrap_or(Timestamp::UNIX_EPOCH),
         link: link_text(scope, path),
+        acl: has_list(&found, metadata.mode()),
     }))
 }

@@ -34,7 +34,9 @@ pub use metadata_tree::{
 };
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
-pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
+pub use registry_tags::{
+    NameOddity, OddEntry, RegistryTags, RepositoryNames, TagListing, TagOddity, TagTree,
+};
 pub use sample::Sample;
 pub use service_trust::{ServiceTrust, Variable};
 pub use system_trust::{Bundle, SystemTrust, TrustedFile, TrustedFiles};

@@ -3,6 +3,7 @@
 //! The registry lists as a tag whatever it finds in `_manifests/tags/` of a repository, and
 //! validates nothing. So an answer counts what is a tag and keeps what only looks like one.
 
+mod names;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ pub enum TagListing {
     Walked(TagTree),
 }
 
-/// The tags of a storage. Two walks of an unchanged tree are equal.
+/// The tags and the repositories of a storage. Two walks of an unchanged tree are equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagTree {
     /// Folders that hold a `_manifests`.
@@ -46,6 +47,32 @@ pub struct TagTree {
     pub odd: BTreeMap<TagOddity, Sample<OddEntry>>,
     /// What could not be looked at.
     pub unread: Sample<Unread>,
+    /// What the repositories are called; older recordings do not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<RepositoryNames>,
+}
+
+/// What the repositories of a storage are called, as far as it matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryNames {
+    /// Paths of repositories, relative to the folder of repositories, by what is odd about them.
+    pub odd: BTreeMap<NameOddity, Sample<String>>,
+    /// The longest path; of equally long ones the first. Empty where there is no repository.
+    pub longest: String,
+}
+
+/// What can be odd about a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameOddity {
+    /// A part of its path is nothing that a client can name.
+    Refused,
+    /// A part of its path starts with `_`: the registry does not look into such a folder.
+    Hidden,
+    /// It has tags, but no folder `_layers`.
+    NoLayers,
+    /// A part of its path holds more than one dash in a row, which is a good name all the same.
+    DoubleDash,
 }
 
 /// What can be wrong with an entry.
@@ -107,6 +134,17 @@ impl TagTree {
         self.odd.entry(oddity).or_default().add(OddEntry { path, size });
     }
 
+    fn name(&mut self, repository: &str, oddities: impl IntoIterator<Item = NameOddity>) {
+        let names = self.names.get_or_insert_default();
+        for oddity in oddities {
+            names.odd.entry(oddity).or_default().add(repository.to_owned());
+        }
+        let order = |name: &str| (name.len(), std::cmp::Reverse(name.to_owned()));
+        if order(repository) > order(&names.longest) {
+            repository.clone_into(&mut names.longest);
+        }
+    }
+
     fn merge(&mut self, other: Self) {
         self.repositories += other.repositories;
         self.tags += other.tags;
@@ -114,5 +152,11 @@ impl TagTree {
             self.odd.entry(oddity).or_default().merge(sample);
         }
         self.unread.merge(other.unread);
+        let Some(other) = other.names else { return };
+        let longest = other.longest;
+        for (oddity, sample) in other.odd {
+            self.names.get_or_insert_default().odd.entry(oddity).or_default().merge(sample);
+        }
+        self.name(&longest, []);
     }
 }

@@ -84,6 +84,9 @@ pub struct Scope {
     pub returns: Vec<Return>,
     /// Other directives that hold no secret, by name, the arguments joined by blanks.
     pub directives: BTreeMap<String, Vec<Located<String>>>,
+    /// The paths of `include` directives at this very level, as in [`Nginx::includes`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub includes: Vec<Located<String>>,
     /// `location` blocks.
     pub locations: Vec<Location>,
 }
@@ -270,7 +273,10 @@ impl Nginx {
     fn directive(&mut self, directive: &Directive, within: Within, in_if: bool, scope: &mut Scope) {
         let joined = || Located::at(directive.line, scrub::value(&directive.arguments.join(" ")));
         match directive.name.as_str() {
-            "include" => self.include(directive, within),
+            "include" => {
+                scope.includes.extend(located(directive).into_iter().take(1));
+                self.include(directive, within);
+            }
             "if" | "limit_except" => {
                 for inner in &directive.block {
                     self.directive(inner, within, true, scope);

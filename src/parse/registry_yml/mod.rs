@@ -16,6 +16,7 @@ mod storage;
 mod tests;
 
 pub use environment::{Environment, apply_environment};
+pub(crate) use storage::NOT_DRIVERS;
 pub use storage::{Driver, Storage, UploadPurging};
 
 /// The settings of a registry. Names are those of the file.

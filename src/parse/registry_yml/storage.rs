@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parse::scrub;
 use crate::parse::setting::{Located, Scalar, Setting};
 use crate::parse::yaml::Section;
 
@@ -13,6 +14,11 @@ use crate::parse::yaml::Section;
 pub struct Storage {
     /// The line of the section, if there is one.
     pub line: Option<u32>,
+    /// Sections below that hold a scalar or a list where the registry needs a mapping, by name: a
+    /// driver, `redirect`, or `maintenance.readonly` with nothing in it. It refuses to start.
+    pub not_mappings: Vec<Located<String>>,
+    /// `tag`, which only Distribution 3 does not take for a driver.
+    pub tag: Setting,
     /// Every driver that is named. The registry refuses to start unless it is exactly one.
     pub drivers: Vec<Driver>,
     /// `storage.delete.enabled`.
@@ -60,7 +66,7 @@ pub struct Driver {
 }
 
 /// What stands beside the driver. `tag` is of Distribution 3.
-pub(super) const NOT_DRIVERS: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
+pub(crate) const NOT_DRIVERS: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
 
 /// Parameters of the drivers that hold no secret, of all drivers together: no name means one
 /// thing in one driver and a secret in another.
@@ -117,6 +123,8 @@ pub(super) fn storage(section: Section<'_>) -> Storage {
     let purging = maintenance.get("uploadpurging");
     Storage {
         line: section.line(),
+        not_mappings: not_mappings(section),
+        tag: section.scalar("tag"),
         drivers: drivers(section),
         delete_enabled: section.get("delete").scalar("enabled"),
         redirect_disable: section.get("redirect").scalar("disable"),
@@ -130,6 +138,24 @@ pub(super) fn storage(section: Section<'_>) -> Storage {
             dryrun: purging.scalar("dryrun"),
         }),
     }
+}
+
+fn not_mappings(section: Section<'_>) -> Vec<Located<String>> {
+    let is_mapping = |value: Section<'_>| {
+        value.is_null() || value.setting().is_none_or(|it| it.value == Scalar::Mapping)
+    };
+    let wrong = section.entries().filter(|(_, value)| !is_mapping(*value));
+    let mut wrong: Vec<_> =
+        wrong.map(|(name, value)| Located::at(value.line(), scrub::value(name))).collect();
+    // Another key with nothing behind it is an empty mapping.
+    let maintenance = section.get("maintenance");
+    let mut maintenance = maintenance.entries();
+    if let Some((name, value)) =
+        maintenance.find(|(name, value)| *name == "readonly" && value.is_null())
+    {
+        wrong.push(Located::at(value.line(), format!("maintenance.{name}")));
+    }
+    wrong
 }
 
 fn drivers(section: Section<'_>) -> Vec<Driver> {
@@ -151,13 +177,37 @@ fn drivers(section: Section<'_>) -> Vec<Driver> {
 impl Driver {
     /// Notes a parameter: with its value if it is harmless, by its name otherwise.
     pub(super) fn set(&mut self, key: &str, place: Located<()>, value: Setting) {
-        let Some(value) = value else { return };
-        if HARMLESS.contains(&key) {
+        if value.is_some() {
+            self.note(key, place, value);
+        }
+    }
+
+    /// The same for a parameter that is there although its value may not be known.
+    pub(crate) fn note(&mut self, key: &str, place: Located<()>, value: Setting) {
+        if let Some(value) = value.filter(|_| HARMLESS.contains(&key)) {
             self.parameters.insert(key.to_owned(), value);
             return;
         }
         self.hidden.retain(|hidden| hidden.value != key);
         let Located { line, variable, value: () } = place;
         self.hidden.push(Located { value: key.to_owned(), line, variable });
+    }
+
+    /// A parameter that may be shown.
+    pub fn get(&self, name: &str) -> Option<&Located<Scalar>> {
+        self.parameters.get(name)
+    }
+
+    /// A parameter that may be shown, as text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(|it| it.value.to_string())
+    }
+
+    /// Whether a parameter is set, and not to an empty text.
+    pub fn has(&self, name: &str) -> bool {
+        match self.get(name) {
+            Some(shown) => shown.value != Scalar::Text(String::new()),
+            None => self.hidden.iter().any(|hidden| hidden.value == name),
+        }
     }
 }

@@ -90,18 +90,11 @@ pub(super) async fn equip(host: &Host, who: Who, endpoint: &Endpoint) -> Result<
     Ok(match who {
         Who::Docker => {
             let registry = registry_for(host, endpoint).await?;
-            let name = install::docker::image_prefix(host, &registry).await?;
-            let folder = Utf8Path::new(install::docker::CERTS_D).join(name);
-            let mut files = crt_files(host, &folder).await?;
-            files.extend(of_system(&install::go_store(host, install::DOCKER_UNIT).await?));
-            let unverified = install::docker::unverified(host, &registry).await?;
-            Equipped { unverified: unverified.map(in_words), ..go(files) }
+            docker(host, &registry).await?
         }
         Who::Podman => {
             let registry = registry_for(host, endpoint).await?;
-            let name = install::docker::image_prefix(host, &registry).await?;
-            let files = podman_files(host, &name).await?;
-            go(with_system(host, files).await?)
+            podman(host, &registry).await?
         }
         Who::Containerd => containerd(host, endpoint).await?,
         Who::Runner => go(runner_files(host, endpoint).await?),
@@ -120,6 +113,29 @@ pub(super) async fn equip(host: &Host, who: Who, endpoint: &Endpoint) -> Result<
             go(files)
         }
     })
+}
+
+/// Docker, for all that a registry leads it to.
+pub(super) async fn docker(host: &Host, registry: &Endpoint) -> Result<Equipped, Unknown> {
+    let name = install::docker::image_prefix(host, registry).await?;
+    let folder = Utf8Path::new(install::docker::CERTS_D).join(name);
+    let mut files = crt_files(host, &folder).await?;
+    files.extend(of_system(&install::go_store(host, install::DOCKER_UNIT).await?));
+    let unverified = install::docker::unverified(host, registry).await?.map(in_words);
+    Ok(Equipped { client: Client::Go, files, unverified })
+}
+
+/// podman and skopeo, for all that a registry leads them to.
+pub(super) async fn podman(host: &Host, registry: &Endpoint) -> Result<Equipped, Unknown> {
+    let name = install::docker::image_prefix(host, registry).await?;
+    let files = with_system(host, podman_files(host, &name).await?).await?;
+    Ok(Equipped { client: Client::Go, files, unverified: None })
+}
+
+/// A registry that reads the system's store and nothing else.
+pub(super) async fn own_registry(host: &Host) -> Result<Equipped, Unknown> {
+    let files = with_system(host, Vec::new()).await?;
+    Ok(Equipped { client: Client::Go, files, unverified: None })
 }
 
 fn in_words(why: impl Display) -> String {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::tree::walk;
-use super::{OddEntry, TagListing, TagOddity, TagTree};
+use super::{NameOddity, OddEntry, TagListing, TagOddity, TagTree};
 use crate::host::files::Kind;
 use crate::host::files::walk::Leash;
 use crate::host::{MapRule, Scope, Unknown};
@@ -150,6 +150,38 @@ fn links_are_followed_as_the_registry_does_and_circles_end() {
     let unread: Vec<_> = tree.unread.first.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(unread, [storage.at("self")]);
     assert_eq!(tree.odd, storage.below_root().odd);
+}
+
+#[test]
+fn repositories_with_odd_names_are_found() {
+    let storage = Storage::new();
+    storage.tag("g/good", "v1").tag("Group/app", "v1").tag("g/app-", "v1").tag("a--b/c", "v1");
+    storage.tag("_old/app", "v 2").tag("g/_x/_y/app", "v1").folder("_empty/nothing");
+    // No repositories, so nobody asks for them.
+    storage.folder("lost+found").folder(".Trash/x").file("_notes", "").file("_old/README", "");
+    // A copy that broke off, and a repository whose tags are gone.
+    storage.folder("g/half/_manifests/tags/v1/current").folder("g/gone/_manifests/tags");
+    let tree = storage.live();
+    let names = tree.names.clone().unwrap();
+    let odd: Vec<_> = names
+        .odd
+        .iter()
+        .flat_map(|(oddity, sample)| sample.first.iter().map(|it| (*oddity, it.as_str())))
+        .collect();
+    let expected = [
+        (NameOddity::Refused, "Group/app"),
+        (NameOddity::Refused, "g/app-"),
+        (NameOddity::Hidden, "_old/app"),
+        (NameOddity::Hidden, "g/_x/_y/app"),
+        (NameOddity::NoLayers, "g/half"),
+        (NameOddity::DoubleDash, "a--b/c"),
+    ];
+    assert_eq!(odd, expected);
+    assert_eq!(names.longest, "g/_x/_y/app");
+    // What the registry does not look into is not listed, so it holds no tags.
+    assert_eq!((tree.repositories, tree.tags), (6, 5));
+    assert!(tree.odd.values().all(|sample| sample.count == 1), "{:?}", tree.odd);
+    assert_eq!(tree, storage.below_root());
 }
 
 #[test]

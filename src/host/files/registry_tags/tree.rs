@@ -10,8 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+use super::names::oddities;
 use super::tags::Tags;
-use super::{TagListing, TagOddity, TagTree};
+use super::{NameOddity, RepositoryNames, TagListing, TagOddity, TagTree};
 use crate::host::files::open::{is_missing, refusal};
 use crate::host::files::walk::{Leash, real};
 use crate::host::files::{Kind, Unread};
@@ -34,7 +35,9 @@ pub(super) fn walk(scope: &Scope, top: &Utf8Path, leash: &Leash) -> Result<TagLi
             other => return Ok(TagListing::NotADirectory(other)),
         },
     };
-    let walk = Walk { scope, top, leash, tree: Mutex::default(), links: Mutex::default() };
+    let names = Some(RepositoryNames::default());
+    let tree = Mutex::new(TagTree { names, ..TagTree::default() });
+    let walk = Walk { scope, top, leash, tree, links: Mutex::default() };
     let mut entered = vec![place.clone()];
     walk.branch(Utf8Path::new(""), &place);
     for _ in 0..MAX_LINKS {
@@ -92,16 +95,17 @@ impl Walk<'_> {
         let last = name.file_name().unwrap_or_default();
         match last {
             "_manifests" if kind.is_dir() => {
-                self.repository(name, entry.path());
+                self.repository(name, entry.path(), entry.path());
                 return WalkState::Skip;
             }
             "_manifests" if kind.is_symlink() => match real(self.scope, &self.top.join(name)) {
-                Ok(place) if place.is_dir() => self.repository(name, &place),
+                Ok(place) if place.is_dir() => self.repository(name, entry.path(), &place),
                 Err(error) if !is_missing(&error) => {
                     self.unread(name, refusal(&self.top.join(name), &error));
                 }
                 _ => self.note(TagOddity::FileForFolder, name, None),
             },
+            _ if is_hidden(name) => {}
             "_manifests" | "_layers" | "_uploads" if kind.is_file() => {
                 self.note(TagOddity::FileForFolder, name, size_of(entry));
             }
@@ -116,10 +120,23 @@ impl Walk<'_> {
         WalkState::Continue
     }
 
-    /// Counts the tags of one repository, whose `_manifests` really lies at `place`.
-    fn repository(&self, name: &Utf8Path, place: &Path) {
-        let tags = Tags { scope: self.scope, top: self.top, leash: self.leash };
-        let tree = tags.of(&name.join("tags"), &place.join("tags"));
+    /// Counts the tags of one repository, whose `_manifests` stands at `entry` and really lies at
+    /// `place`. What is below a folder that the registry does not look into has no tags.
+    fn repository(&self, name: &Utf8Path, entry: &Path, place: &Path) {
+        let repository = name.parent().map(Utf8Path::as_str).unwrap_or_default();
+        let hidden = is_hidden(name);
+        let mut tree = if hidden {
+            TagTree::default()
+        } else {
+            let tags = Tags { scope: self.scope, top: self.top, leash: self.leash };
+            tags.of(&name.join("tags"), &place.join("tags"))
+        };
+        let layers = std::fs::symlink_metadata(entry.with_file_name("_layers"));
+        let lacks_layers = tree.tags > 0 && layers.is_err_and(|error| is_missing(&error));
+        tree.name(
+            repository,
+            oddities(repository).chain(lacks_layers.then_some(NameOddity::NoLayers)),
+        );
         lock(&self.tree).merge(tree);
     }
 
@@ -172,12 +189,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `_layers`, `_uploads` and every other folder that the registry does not take for a part of a
-/// name. They hold most of the files, so they are not even opened.
+/// `_layers` and `_uploads` hold most of the files, so they are not even opened.
 fn holds_no_tags(entry: &DirEntry) -> bool {
     let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-    let name = entry.file_name().as_encoded_bytes();
-    is_folder && name.first() == Some(&b'_') && name != b"_manifests"
+    is_folder && matches!(entry.file_name().as_encoded_bytes(), b"_layers" | b"_uploads")
+}
+
+/// Whether the registry never comes to what bears this name, because a folder on the way starts
+/// with `_`.
+fn is_hidden(name: &Utf8Path) -> bool {
+    name.parent().is_some_and(|above| above.as_str().split('/').any(|part| part.starts_with('_')))
 }
 
 /// Whether a group or a repository could have this name.

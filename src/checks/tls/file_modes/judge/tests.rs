@@ -19,6 +19,7 @@ fn facts(kind: Kind, mode: u32, uid: u32, gid: u32) -> Facts {
         group: (gid == 998).then(|| "git".to_owned()),
         modified: jiff::Timestamp::UNIX_EPOCH,
         link: None,
+        acl: false,
     }
 }
 

@@ -1,0 +1,359 @@
+//! Folders and files that the registry needs: there, and open to the accounts that use them.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::subject::Subject;
+use crate::checks::shell::word;
+use crate::checks::{Evidence, Finding, Severity, Verdict};
+use crate::host::account::{Account, AccountOf};
+use crate::host::files::{Facts, FileFacts, Kind};
+use crate::host::request::Requested;
+use crate::host::system::System;
+use crate::host::{Host, Unknown};
+use crate::install::storage::Program;
+use crate::install::{Settings, Written};
+use crate::parse::registry_yml::Driver;
+use crate::parse::setting::{Located, Scalar};
+
+/// Where a registry keeps its images that is told no folder.
+const DEFAULT_ROOT: &str = "/var/lib/registry";
+
+/// Below the root, as far as the registry makes the folders once and for all.
+const INSIDE: [&str; 5] = [
+    "docker",
+    "docker/registry",
+    "docker/registry/v2",
+    "docker/registry/v2/blobs",
+    "docker/registry/v2/repositories",
+];
+
+/// Enter, list, and make or remove entries.
+const ALL: u32 = 0o7;
+
+/// Enter.
+const ENTER: u32 = 0o1;
+
+/// Read.
+const READ: u32 = 0o4;
+
+/// An account that uses the storage.
+struct User {
+    name: String,
+    account: Account,
+    /// How bad it is when it cannot.
+    severity: Severity,
+    /// What fails then.
+    fails: &'static str,
+}
+
+pub(super) async fn look(
+    host: &Host,
+    subject: &Subject<'_>,
+    driver: &Driver,
+    verdict: &mut Verdict,
+) {
+    let told = driver.get("rootdirectory").cloned();
+    let root =
+        told.unwrap_or_else(|| Located::at(driver.line, Scalar::Text(DEFAULT_ROOT.to_owned())));
+    let path = Utf8PathBuf::from(root.value.to_string());
+    let place = subject.shown(&["filesystem", "rootdirectory"], &root);
+    if !path.is_absolute() {
+        let message = format!(
+            "'{path}' is no absolute path: where images go depends on where the registry is started"
+        );
+        let finding =
+            subject.finding(Severity::Warning, "relative-folder", message).evidence(place);
+        verdict.add([subject.write(
+            finding,
+            "write the whole path",
+            &["filesystem", "rootdirectory"],
+            "'/PATH'",
+        )]);
+        return;
+    }
+    let facts = match host.ask(FileFacts::of(&path)).await {
+        Ok(facts) => facts,
+        Err(why) => return verdict.untold(path.as_str(), why),
+    };
+    match facts {
+        None => verdict.add([missing(subject, &path, place)]),
+        Some(facts) if facts.kind != Kind::Directory => {
+            verdict.add([not_a_folder(subject, &path, &facts, place)]);
+        }
+        Some(_) => access(host, subject, &path, place, verdict).await,
+    }
+}
+
+fn missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
+    let message = format!("the folder of the images, {path}, does not exist");
+    let finding = subject.finding(Severity::Error, "folder-missing", message).evidence(place);
+    let advice = "Mount the disk that holds the images. If there are none yet, make the folder.";
+    let folder = word(path.as_str());
+    let make = match subject.settings.program {
+        Program::Gitlab(_) => format!("sudo install -d -o registry -g git -m 770 {folder}"),
+        Program::Debian => {
+            format!("sudo install -d -o docker-registry -g docker-registry -m 750 {folder}")
+        }
+        Program::Unknown => format!("sudo mkdir -p {folder}"),
+    };
+    finding.remedy(advice, ["findmnt".to_owned(), make])
+}
+
+fn not_a_folder(subject: &Subject<'_>, path: &Utf8Path, facts: &Facts, place: Evidence) -> Finding {
+    let message = format!("{path} is {}, and images need a folder", facts.kind);
+    let finding = subject.finding(Severity::Error, "not-a-folder", message).evidence(place);
+    let (from, to) = (word(path.as_str()), word(&format!("{path}.moved-away")));
+    finding.remedy(
+        "Move it away and make a folder in its place.",
+        [
+            format!("sudo mv -T -- {from} {to}"),
+            format!("sudo install -d -o registry -g git -m 770 {from}"),
+        ],
+    )
+}
+
+/// Whether the accounts may go there and write.
+async fn access(
+    host: &Host,
+    subject: &Subject<'_>,
+    root: &Utf8Path,
+    place: Evidence,
+    verdict: &mut Verdict,
+) {
+    let users = match users(host, subject).await {
+        Ok(users) => users,
+        Err(why) => return verdict.untold("accounts that use the folder", why),
+    };
+    if users.is_empty() {
+        return;
+    }
+    let above: Vec<_> = root.ancestors().skip(1).map(|it| (it.to_owned(), ENTER)).collect();
+    let inside = INSIDE.iter().map(|name| (root.join(name), ALL));
+    let paths = above.into_iter().rev().chain([(root.to_owned(), ALL)]).chain(inside);
+    let mut folders = Vec::new();
+    for (path, needed) in paths {
+        match host.ask(FileFacts::of(&path)).await {
+            Ok(Some(facts)) => folders.push((path, facts, needed)),
+            Ok(None) => {}
+            Err(why) => verdict.untold(path.as_str(), why),
+        }
+    }
+    for user in users {
+        // GitLab's backup reads and replaces the folder, not what the registry makes inside it.
+        let own = folders.iter().filter(|(path, ..)| {
+            user.severity == Severity::Error || !path.starts_with(root) || path == root
+        });
+        match first_obstacle(&user.account, own) {
+            Obstacle::None => {}
+            Obstacle::Unclear(path) => {
+                let why =
+                    format!("{path}: has an access control list, which gldoctor does not read");
+                verdict
+                    .untold(format!("whether {} may use it", user.name), Unknown::Unreadable(why));
+            }
+            Obstacle::Refused(path, facts) => {
+                verdict.add([refused(subject, root, &user, path, facts, place.clone())]);
+            }
+        }
+    }
+}
+
+/// The accounts that use the storage, as far as they are in the system's files.
+async fn users(host: &Host, subject: &Subject<'_>) -> Result<Vec<User>, Unknown> {
+    // Owners are the server's only on the server: an ordinary user who unpacks an archive owns all
+    // of it, and a container has accounts of its own.
+    let system = host.ask(System).await?;
+    let mapped = system.running && host.ask(Requested).await?.elsewhere;
+    if mapped || (!system.running && system.uid != 0) {
+        return Ok(Vec::new());
+    }
+    let (registry, git) = match subject.settings.program {
+        Program::Gitlab(_) => {
+            let settings = crate::install::settings(host).await.ok().flatten();
+            let named = |section: &str, default: &str| {
+                let written =
+                    settings.as_ref().map(|it: &Settings| it.text(&[section, "username"]));
+                match written {
+                    Some(Written::Known(name)) => name.value,
+                    _ => default.to_owned(),
+                }
+            };
+            (named("registry", "registry"), Some(named("user", "git")))
+        }
+        Program::Debian => ("docker-registry".to_owned(), None),
+        // Whose it is nobody can tell.
+        Program::Unknown => return Ok(Vec::new()),
+    };
+    let mut users = Vec::new();
+    if let Some(account) = host.ask(AccountOf::name(&registry)).await? {
+        let fails = "every push fails";
+        users.push(User { name: registry, account, severity: Severity::Error, fails });
+    }
+    if let Some(name) = git
+        && let Some(account) = host.ask(AccountOf::name(&name)).await?
+    {
+        let fails = "GitLab's backup of the registry fails";
+        users.push(User { name, account, severity: Severity::Warning, fails });
+    }
+    Ok(users)
+}
+
+enum Obstacle<'a> {
+    None,
+    Unclear(&'a Utf8Path),
+    Refused(&'a Utf8Path, &'a Facts),
+}
+
+fn first_obstacle<'a>(
+    account: &Account,
+    folders: impl Iterator<Item = &'a (Utf8PathBuf, Facts, u32)>,
+) -> Obstacle<'a> {
+    for (path, facts, needed) in folders {
+        match may(account, facts, *needed) {
+            Some(true) => {}
+            Some(false) => return Obstacle::Refused(path, facts),
+            None => return Obstacle::Unclear(path),
+        }
+    }
+    Obstacle::None
+}
+
+/// Whether an account has all of the permissions; `None` where an access control list decides.
+fn may(account: &Account, facts: &Facts, needed: u32) -> Option<bool> {
+    let has = |shift: u32| (facts.mode >> shift) & needed == needed;
+    if account.uid == 0 {
+        return Some(true);
+    }
+    if account.uid == facts.uid {
+        return Some(has(6));
+    }
+    if facts.acl {
+        return None;
+    }
+    Some(if account.gids.contains(&facts.gid) { has(3) } else { has(0) })
+}
+
+fn refused(
+    subject: &Subject<'_>,
+    root: &Utf8Path,
+    user: &User,
+    path: &Utf8Path,
+    facts: &Facts,
+    place: Evidence,
+) -> Finding {
+    let name = &user.name;
+    let above = !path.starts_with(root);
+    let message = if above {
+        format!("{name} may not go through {path} to the images: {}", user.fails)
+    } else {
+        format!("{name} may not write to {path}: {}", user.fails)
+    };
+    let code =
+        if user.severity == Severity::Error { "folder-refused" } else { "folder-refused-to-git" };
+    let owner = facts.owner.clone().unwrap_or_else(|| facts.uid.to_string());
+    let group = facts.group.clone().unwrap_or_else(|| facts.gid.to_string());
+    let permissions = format!("mode {:04o}, owner {owner}, group {group}", facts.mode);
+    let finding = subject
+        .finding(user.severity, code, message)
+        .evidence(Evidence::new("permissions", permissions).at(path.as_str(), None))
+        .evidence(place);
+    let folder = word(root.as_str());
+    if above {
+        return finding.remedy(
+            "Let everybody go through the folder; nobody can list it by that.",
+            [format!("sudo chmod a+x {}", word(path.as_str()))],
+        );
+    }
+    match subject.settings.program {
+        Program::Gitlab(_) if name == "registry" || name == "git" => finding.remedy(
+            "Give the folder and what is in it back to the registry, as reconfigure leaves it.",
+            [format!("sudo chown -R registry:git {folder}"), format!("sudo chmod 770 {folder}")],
+        ),
+        _ => finding.remedy(
+            "Give the folder and what is in it to the registry.",
+            [
+                format!("sudo chown -R {} {folder}", word(name)),
+                format!("sudo chmod u+rwx {folder}"),
+            ],
+        ),
+    }
+}
+
+/// Google's key file: there, and readable.
+pub(super) async fn look_at_key_file(
+    host: &Host,
+    subject: &Subject<'_>,
+    driver: &Driver,
+    verdict: &mut Verdict,
+) {
+    let Some(setting) = driver.get("keyfile") else { return };
+    let path = Utf8PathBuf::from(setting.value.to_string());
+    let place = subject.shown(&["gcs", "keyfile"], setting);
+    let facts = match host.ask(FileFacts::of(&path)).await {
+        Ok(facts) => facts,
+        Err(why) => return verdict.untold(path.as_str(), why),
+    };
+    let Some(facts) = facts else {
+        let message = format!("the key file {path} does not exist: the registry does not start");
+        let words = format!("open {path}: no such file or directory");
+        let finding = subject.startup("key-file-missing", message, words).evidence(place);
+        verdict.add([subject.write(
+            finding,
+            "put the service account's key there, or name its place",
+            &["gcs", "keyfile"],
+            "'/PATH'",
+        )]);
+        return;
+    };
+    let users = match users(host, subject).await {
+        Ok(users) => users,
+        Err(why) => return verdict.untold("accounts that read the key file", why),
+    };
+    let Some(user) = users.into_iter().find(|user| user.severity == Severity::Error) else {
+        return;
+    };
+    if may(&user.account, &facts, READ) == Some(false) {
+        let message =
+            format!("{} may not read the key file {path}: the registry does not start", user.name);
+        let words = format!("open {path}: permission denied");
+        let permissions =
+            format!("mode {:04o}, owner {}, group {}", facts.mode, facts.uid, facts.gid);
+        let file = word(path.as_str());
+        let finding = subject
+            .startup("key-file-refused", message, words)
+            .evidence(Evidence::new("permissions", permissions).at(path.as_str(), None))
+            .evidence(place)
+            .remedy(
+                "Give the file to the registry's account, and to nobody else.",
+                [
+                    format!("sudo chown {} {file}", word(&user.name)),
+                    format!("sudo chmod 400 {file}"),
+                ],
+            );
+        verdict.add([finding]);
+    }
+}
+
+#[test]
+fn the_nearest_bits_decide() {
+    let facts = |uid, gid, mode, acl| Facts {
+        kind: Kind::Directory,
+        size: 0,
+        mode,
+        uid,
+        gid,
+        owner: None,
+        group: None,
+        modified: jiff::Timestamp::UNIX_EPOCH,
+        link: None,
+        acl,
+    };
+    let account = Account { uid: 993, gids: [993].into() };
+    let may = |facts: Facts| may(&account, &facts, ALL);
+    assert_eq!(may(facts(993, 998, 0o770, false)), Some(true));
+    assert_eq!(may(facts(0, 993, 0o770, false)), Some(true));
+    assert_eq!(may(facts(0, 0, 0o777, false)), Some(true));
+    assert_eq!(may(facts(0, 0, 0o755, false)), Some(false));
+    assert_eq!(may(facts(993, 0, 0o077, false)), Some(false));
+    assert_eq!(may(facts(0, 0, 0o750, true)), None);
+}

@@ -1,0 +1,311 @@
+//! What stands in front of the registry on this host: the servers of nginx that pass requests on to
+//! it, with all that they inherit and include.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Endpoint, Source, Sourced, nginx, registry};
+use crate::host::files::{Directory, File, ReadFile};
+use crate::host::{Host, Unknown};
+use crate::parse::nginx::{Header, Listen, Location, Nginx, Scope, Server, Upstream};
+use crate::parse::setting::Located;
+
+/// The configuration of the Linux package's nginx, which includes the generated files.
+const PACKAGE_MAIN: &str = "/var/opt/gitlab/nginx/conf/nginx.conf";
+
+/// Where every distribution has its own nginx. Relative paths start here.
+const OWN_FOLDER: &str = "/etc/nginx";
+
+/// A location of nginx that passes requests on to the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// The file in which the server stands.
+    pub path: Utf8PathBuf,
+    /// The line of the location, or of the server.
+    pub line: u32,
+    /// Whether the Linux package wrote the file.
+    pub generated: bool,
+    /// Where the server listens.
+    pub listen: Vec<Listen>,
+    /// Where it passes requests on to.
+    pub proxy_pass: Sourced<String>,
+    /// The headers that it sets, by their names in lower case. Those of the innermost level that
+    /// sets any: nginx inherits all or none.
+    headers: BTreeMap<String, Sourced<Option<String>>>,
+    /// The limit for what clients send, where it is set.
+    pub body_limit: Option<Sourced<String>>,
+}
+
+impl Front {
+    /// The value of a header for the registry; `None` where it is not set. A value that is not
+    /// shown is none that tells an address.
+    pub fn header(&self, name: &str) -> Option<&Sourced<Option<String>>> {
+        self.headers.get(name)
+    }
+
+    /// Whether clients speak TLS to it.
+    pub fn speaks_tls(&self) -> bool {
+        self.listen.iter().any(|listen| listen.ssl)
+    }
+}
+
+/// The files of one nginx.
+struct Files {
+    main: Scope,
+    main_path: Utf8PathBuf,
+    read: Vec<(Utf8PathBuf, Nginx)>,
+    /// Where relative paths start.
+    folder: Utf8PathBuf,
+    generated: bool,
+}
+
+/// The locations of nginx on this host that pass requests on to the registry.
+pub async fn fronts(host: &Host) -> Result<Vec<Front>, Unknown> {
+    let internal = registry::internal(host).await?.map(|it| it.value);
+    let external = registry::configured(host).await?.map(|it| it.value);
+    let mut fronts = Vec::new();
+    for files in [package(host).await?, own(host).await?] {
+        for (path, nginx) in &files.read {
+            for server in nginx.servers.iter().filter(|server| !server.stream) {
+                let is_meant = external.as_ref().is_some_and(|it| is_named(server, it));
+                for (levels, line, pass) in passing(server) {
+                    let leads = internal.as_ref().map(|it| leads_to(&files, &pass.value, it));
+                    // Without a registry here the public address has to tell.
+                    if leads.unwrap_or(is_meant) {
+                        fronts.push(front(host, &files, path, server, &levels, line, pass).await?);
+                    }
+                }
+            }
+        }
+    }
+    Ok(fronts)
+}
+
+async fn package(host: &Host) -> Result<Files, Unknown> {
+    let mut read = Vec::new();
+    for path in nginx::GENERATED {
+        if let Some(nginx) = nginx_file(host, path.into()).await? {
+            read.push((Utf8PathBuf::from(path), nginx));
+        }
+    }
+    let main = if read.is_empty() { None } else { nginx_file(host, PACKAGE_MAIN.into()).await? };
+    Ok(Files {
+        main: main.unwrap_or_default().outside,
+        main_path: PACKAGE_MAIN.into(),
+        read,
+        folder: "/var/opt/gitlab/nginx".into(),
+        generated: true,
+    })
+}
+
+/// `nginx.conf` and what it usually includes.
+async fn own(host: &Host) -> Result<Files, Unknown> {
+    let folder = Utf8PathBuf::from(OWN_FOLDER);
+    let main_path = folder.join("nginx.conf");
+    let mut read = Vec::new();
+    let main = nginx_file(host, main_path.clone()).await?;
+    let outside = main.as_ref().map(|it| it.outside.clone()).unwrap_or_default();
+    read.extend(main.map(|it| (main_path.clone(), it)));
+    for (name, ending) in [("conf.d", ".conf"), ("sites-enabled", "")] {
+        let listing = host.ask(Directory::at(folder.join(name))).await?;
+        for file in listing.names().filter(|file| file.ends_with(ending)) {
+            let path = folder.join(name).join(file);
+            if let Some(nginx) = nginx_file(host, path.clone()).await? {
+                read.push((path, nginx));
+            }
+        }
+    }
+    Ok(Files { main: outside, main_path, read, folder, generated: false })
+}
+
+/// `None` where there is no such file, or where nginx would not read it either.
+async fn nginx_file(host: &Host, path: Utf8PathBuf) -> Result<Option<Nginx>, Unknown> {
+    Ok(match host.ask(ReadFile::<Nginx>::at(path)).await? {
+        File::Read(nginx) => Some(nginx),
+        _ => None,
+    })
+}
+
+/// Whether the server goes by a public address.
+fn is_named(server: &Server, endpoint: &Endpoint) -> bool {
+    let named = server.names.iter().any(|it| it.value.eq_ignore_ascii_case(&endpoint.host));
+    named && server.listen.iter().any(|it| it.port == Some(endpoint.port))
+}
+
+/// The levels of a server from the inside out, down to where requests for `/v2/` are passed on.
+type Passing<'a> = (Vec<&'a Scope>, u32, &'a Located<String>);
+
+fn passing(server: &Server) -> Vec<Passing<'_>> {
+    let mut found = Vec::new();
+    // In the order of the file, so that equal files give equal answers.
+    let mut pending: Vec<(Vec<&Scope>, &Location)> =
+        server.scope.locations.iter().rev().map(|it| (vec![&server.scope], it)).collect();
+    while let Some((above, location)) = pending.pop() {
+        if !takes_requests(location) {
+            continue;
+        }
+        let levels: Vec<&Scope> = std::iter::once(&location.scope).chain(above).collect();
+        if let Some(pass) = &location.scope.proxy_pass {
+            found.push((levels.clone(), location.line, pass));
+        }
+        pending.extend(location.scope.locations.iter().rev().map(|it| (levels.clone(), it)));
+    }
+    found
+}
+
+/// Whether requests of Docker can come here: below `/v2/`, or where all the others go.
+fn takes_requests(location: &Location) -> bool {
+    let path = location.path.as_str();
+    match location.modifier.as_str() {
+        // One path alone: an upload has longer ones.
+        "=" => false,
+        "~" | "~*" => path.contains("v2") || path.contains(".*"),
+        _ => path == "/" || path.starts_with("/v2"),
+    }
+}
+
+/// Whether `proxy_pass` leads to a registry that listens at `internal`.
+fn leads_to(files: &Files, pass: &str, internal: &Endpoint) -> bool {
+    let Ok(target) = Endpoint::parse(pass) else { return false };
+    let is_registry = |host: &str, port: u16| {
+        let loopback = |host: &str| {
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
+        };
+        port == internal.port
+            && (host == internal.host || loopback(host) && loopback(&internal.host))
+    };
+    if is_registry(&target.host, target.port) {
+        return true;
+    }
+    let upstreams = files.read.iter().flat_map(|(_, nginx)| &nginx.upstreams);
+    let named: Vec<&Upstream> =
+        upstreams.filter(|it| it.name.eq_ignore_ascii_case(&target.host)).collect();
+    named.iter().flat_map(|it| &it.servers).any(|server| {
+        Endpoint::listening(&server.value).is_some_and(|it| is_registry(&it.host, it.port))
+    })
+}
+
+async fn front(
+    host: &Host,
+    files: &Files,
+    path: &Utf8Path,
+    server: &Server,
+    levels: &[&Scope],
+    line: u32,
+    pass: &Located<String>,
+) -> Result<Front, Unknown> {
+    let own = levels.iter().map(|scope| (path, *scope));
+    let mut all: Vec<(Utf8PathBuf, Scope)> = Vec::new();
+    for (path, scope) in own.chain([(&*files.main_path, &files.main)]) {
+        let mut merged = vec![(path.to_owned(), scope.clone())];
+        for include in &scope.includes {
+            // A pattern names whole servers, not a part of one.
+            if include.value.contains('*') {
+                continue;
+            }
+            let included = files.folder.join(&include.value);
+            if let Some(nginx) = nginx_file(host, included.clone()).await? {
+                merged.push((included, nginx.outside));
+            }
+        }
+        all.extend(merged);
+        // A mark between the levels.
+        all.push((Utf8PathBuf::new(), Scope::default()));
+    }
+    Ok(Front {
+        path: path.to_owned(),
+        line,
+        generated: files.generated,
+        listen: server.listen.clone(),
+        proxy_pass: Sourced::file(pass.value.clone(), path, pass.line),
+        headers: headers(&all),
+        body_limit: body_limit(&all),
+    })
+}
+
+fn levels(all: &[(Utf8PathBuf, Scope)]) -> impl Iterator<Item = &[(Utf8PathBuf, Scope)]> {
+    all.split(|(path, _)| path.as_str().is_empty())
+}
+
+fn headers(all: &[(Utf8PathBuf, Scope)]) -> BTreeMap<String, Sourced<Option<String>>> {
+    let set = |(path, scope): &(Utf8PathBuf, Scope)| {
+        let header = |header: &Header| {
+            let source = Source::File { path: path.clone(), line: Some(header.line) };
+            let value = Sourced { value: header.value.clone(), source };
+            (header.name.to_ascii_lowercase(), value)
+        };
+        scope.proxy_set_header.iter().map(header).collect::<Vec<_>>()
+    };
+    let mut each = levels(all).map(|level| level.iter().flat_map(set).collect::<BTreeMap<_, _>>());
+    each.find(|headers| !headers.is_empty()).unwrap_or_default()
+}
+
+fn body_limit(all: &[(Utf8PathBuf, Scope)]) -> Option<Sourced<String>> {
+    all.iter().find_map(|(path, scope)| {
+        let limit = scope.directives.get("client_max_body_size")?.last()?;
+        Some(Sourced::file(limit.value.clone(), path, limit.line))
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::parse::nginx::read;
+
+    /// What the Linux package writes.
+    pub(crate) const HEALTHY: &str =
+        "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;";
+
+    pub(crate) fn found(text: &str) -> Vec<Front> {
+        let nginx = read(text.as_bytes()).unwrap();
+        let path = Utf8PathBuf::from("/etc/nginx/nginx.conf");
+        let files = Files {
+            main: nginx.outside.clone(),
+            main_path: path.clone(),
+            read: vec![(path.clone(), nginx.clone())],
+            folder: OWN_FOLDER.into(),
+            generated: false,
+        };
+        let internal = Endpoint::listening("127.0.0.1:5000").unwrap();
+        let host = Host::recorded(<_>::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut fronts = Vec::new();
+        for server in &nginx.servers {
+            for (levels, line, pass) in passing(server) {
+                if leads_to(&files, &pass.value, &internal) {
+                    let front = front(&host, &files, &path, server, &levels, line, pass);
+                    fronts.push(runtime.block_on(front).unwrap());
+                }
+            }
+        }
+        fronts
+    }
+
+    #[test]
+    fn headers_are_inherited_whole_or_not_at_all() {
+        let fronts = found(
+            "http { client_max_body_size 1g; upstream reg { server localhost:5000; }
+             server { listen 443 ssl; proxy_set_header Host $http_host;
+               location /v2/ { proxy_pass http://reg; }
+               location / { proxy_pass http://127.0.0.1:5000; proxy_set_header X-Forwarded-Proto $scheme;
+                 client_max_body_size 0; }
+               location /other { proxy_pass http://127.0.0.1:8080; }
+               location = /v2/ { proxy_pass http://127.0.0.1:5000; } } }",
+        );
+        let [v2, all] = &fronts[..] else { panic!("{fronts:?}") };
+        assert_eq!(v2.header("host").unwrap().value.as_deref(), Some("$http_host"));
+        assert_eq!(v2.body_limit.as_ref().unwrap().value, "1g");
+        assert_eq!(all.header("host"), None);
+        assert_eq!(all.body_limit.as_ref().unwrap().value, "0");
+        assert!(all.speaks_tls());
+    }
+
+    #[test]
+    fn other_servers_are_none_of_the_registry() {
+        let other = "server { location / { proxy_pass http://127.0.0.1:5001; } }";
+        assert_eq!(found(other), []);
+        let stream = "stream { server { listen 1; proxy_pass 127.0.0.1:5000; } }";
+        assert_eq!(found(stream), []);
+    }
+}

@@ -12,6 +12,7 @@ pub mod der;
 pub mod docker_json;
 pub mod gitlab_rb;
 pub mod gitlab_yml;
+pub(crate) mod go_duration;
 pub mod hosts_toml;
 pub mod key;
 mod line_index;

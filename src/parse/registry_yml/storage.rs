@@ -33,6 +33,10 @@ pub struct Storage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UploadPurging {
+    /// The line of the section.
+    pub line: Option<u32>,
+    /// Whether a mapping stands there. The registry refuses anything else, even nothing.
+    pub is_mapping: bool,
     /// `enabled`.
     pub enabled: Setting,
     /// `age`.
@@ -123,13 +127,19 @@ pub(super) fn storage(section: Section<'_>) -> Storage {
         cache_blobdescriptor: section.get("cache").scalar("blobdescriptor"),
         readonly: readonly.setting(),
         readonly_enabled: readonly.scalar("enabled"),
-        uploadpurging: (!purging.is_null()).then(|| UploadPurging {
+        uploadpurging: is_named(maintenance, "uploadpurging").then(|| UploadPurging {
+            line: purging.line(),
+            is_mapping: purging.is_mapping(),
             enabled: purging.scalar("enabled"),
             age: purging.scalar("age"),
             interval: purging.scalar("interval"),
             dryrun: purging.scalar("dryrun"),
         }),
     }
+}
+
+fn is_named(section: Section<'_>, key: &str) -> bool {
+    section.entries().any(|(name, _)| name == key)
 }
 
 fn drivers(section: Section<'_>) -> Vec<Driver> {

@@ -16,6 +16,8 @@ pub const OFFLINE_NTP: &str =
 pub const REGISTRY: &str = "https://docs.gitlab.com/administration/packages/container_registry/";
 /// Container registry administration: the debug server.
 pub const REGISTRY_DEBUG: &str = "https://docs.gitlab.com/administration/packages/container_registry_troubleshooting/#enable-the-registry-debug-server";
+/// Container registry administration: garbage collection.
+pub const REGISTRY_GC: &str = "https://docs.gitlab.com/administration/packages/container_registry/#container-registry-garbage-collection";
 /// Container registry troubleshooting.
 pub const REGISTRY_TROUBLE: &str =
     "https://docs.gitlab.com/administration/packages/container_registry_troubleshooting/";

@@ -14,6 +14,7 @@ pub mod gitlab_rb;
 pub mod gitlab_yml;
 pub(crate) mod go_duration;
 pub mod hosts_toml;
+pub mod jwks;
 pub mod key;
 mod line_index;
 pub mod network;

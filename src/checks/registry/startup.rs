@@ -65,3 +65,29 @@ impl<'a> Configured<'a> {
         }
     }
 }
+
+/// A configuration as the registry's package or Debian's would keep it.
+#[cfg(test)]
+pub(super) fn config(yml: &str, generated: bool) -> Config {
+    let path = if generated {
+        "/var/opt/gitlab/registry/config.yml"
+    } else {
+        "/etc/docker/registry/config.yml"
+    };
+    let yml = crate::parse::registry_yml::read(yml.as_bytes()).unwrap();
+    Config { path: path.into(), yml, generated }
+}
+
+#[cfg(test)]
+impl<'a> Configured<'a> {
+    pub(super) fn sample(config: &'a Config) -> Self {
+        let keeper = if config.generated { Keeper::Package } else { Keeper::Systemd };
+        Self { config, keeper, socket: Some("127.0.0.1:5000".to_owned()) }
+    }
+}
+
+/// Severity and code of each finding.
+#[cfg(test)]
+pub(super) fn told(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|it| format!("{:?} {}", it.severity, it.code).to_lowercase()).collect()
+}

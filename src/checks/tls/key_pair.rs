@@ -9,7 +9,7 @@ pub(in crate::checks) mod leak;
 mod nearby;
 pub(in crate::checks) mod reader;
 #[cfg(test)]
-mod sample;
+pub(in crate::checks) mod sample;
 pub(in crate::checks) mod usage;
 
 use futures::future::{join, join_all};

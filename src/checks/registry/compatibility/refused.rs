@@ -2,6 +2,7 @@
 
 use super::super::startup::Configured;
 use crate::checks::Finding;
+use crate::parse::registry_yml::RegistryYml;
 use crate::parse::setting::{Located, Scalar, Setting};
 
 /// The version of the file's format; there has never been another.
@@ -50,7 +51,7 @@ fn words(configured: &Configured<'_>) -> Vec<Finding> {
     let yml = &configured.config.yml;
     // GitLab's registry knows one level more.
     let levels = ["error", "warn", "info", "debug", "trace"];
-    let tls = if yml.http.tls_certificate.is_some() { &yml.http.tls_minimumtls } else { &None };
+    let tls = if has_certificate(yml) { &yml.http.tls_minimumtls } else { &None };
     let settings: [(&str, &Setting, &[&str]); 5] = [
         ("log.level", &yml.log.level, &levels),
         ("loglevel", &yml.log.loglevel, &levels),
@@ -109,6 +110,11 @@ fn network(configured: &Configured<'_>) -> Option<Finding> {
     let rb = "registry['registry_http_addr'] = \"127.0.0.1:5000\"";
     let yml = "http.addr: 127.0.0.1:5000";
     Some(configured.write(finding, "name address and port", Some(rb), yml))
+}
+
+/// Whether the registry speaks TLS with a certificate from a file.
+pub(super) fn has_certificate(yml: &RegistryYml) -> bool {
+    yml.http.tls_certificate.as_ref().is_some_and(is_set)
 }
 
 fn is_set(it: &Located<Scalar>) -> bool {

@@ -1,6 +1,7 @@
 //! Settings that the registry reads and that do not fit GitLab, its clients, or an offline site.
 
 use super::super::startup::Configured;
+use super::refused::has_certificate;
 use crate::checks::{Finding, docs};
 use crate::parse::setting::{Located, Scalar};
 
@@ -48,7 +49,7 @@ fn notice(
 fn lets_encrypt(configured: &Configured<'_>) -> Option<Finding> {
     let http = &configured.config.yml.http;
     let it = http.tls_letsencrypt.as_ref().filter(|it| it.value == Scalar::Mapping)?;
-    if http.tls_certificate.is_some() {
+    if has_certificate(&configured.config.yml) {
         return None;
     }
     let message = "the registry fetches its certificate from Let's Encrypt, which cannot be \
@@ -106,7 +107,9 @@ fn http2(configured: &Configured<'_>) -> Option<Finding> {
     let http = &configured.config.yml.http;
     let it = http.http2_disabled.as_ref().filter(|it| it.value == Scalar::Bool(true))?;
     // It is spoken over TLS alone.
-    http.tls_certificate.as_ref()?;
+    if !has_certificate(&configured.config.yml) {
+        return None;
+    }
     let message = "HTTP/2 is switched off: clients open a connection for each layer";
     let finding = notice(configured, "http2-off", "http.http2.disabled", it, message);
     let why = "switch HTTP/2 on, unless a proxy in front cannot speak it";
@@ -120,7 +123,12 @@ fn secret(configured: &Configured<'_>) -> Option<Finding> {
     if secret.is_some_and(|secret| secret.value.set) {
         return None;
     }
-    let is_shared = config.yml.storage.drivers.iter().any(|driver| driver.name != "filesystem");
+    let is_shared = config
+        .yml
+        .storage
+        .drivers
+        .iter()
+        .any(|driver| !matches!(driver.name.as_str(), "filesystem" | "inmemory"));
     let also = if is_shared { "; its storage is one that several nodes can share" } else { "" };
     let message = format!(
         "http.secret is not set, so each process makes up its own: uploads break at restarts, and \

@@ -149,3 +149,11 @@ fn switched_off(configured: &Configured<'_>) -> Option<Finding> {
     let yml = format!("{name}: false");
     Some(configured.write(finding, "let the registry collect its garbage", Some(rb), &yml))
 }
+
+/// What the settings say together with lock files for database and files.
+#[cfg(test)]
+pub(super) fn sample(config: &Config, locks: Option<(bool, bool)>) -> Metadata {
+    let folder = format!("/var/lib/registry/{LOCKS}");
+    let locks = locks.map(|(database, files)| (folder, Locks { database, files }));
+    Metadata { told: told(config), locks }
+}

@@ -136,7 +136,6 @@ fn key(scene: &Scene, gitlab: &Gitlab) -> Vec<Finding> {
                 let finding = placed(error("key-unusable", &what), &fault, held);
                 findings.push(mend::unusable_key(finding, &fault.kind, scene, held));
             }
-            findings.extend(exposed(held));
         }
         other => {
             let what = other.obstacle().unwrap_or_default();
@@ -144,16 +143,6 @@ fn key(scene: &Scene, gitlab: &Gitlab) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Whoever can read the key can sign a token for every image.
-fn exposed(held: &Held) -> Option<Finding> {
-    let facts = held.open_to_all.as_ref()?;
-    let message = "every account of this host can read the key that opens the registry";
-    let finding = Finding::error("key-exposed", held.path().as_str(), message)
-        .seen("mode and owner", described(facts))
-        .evidence(held.path.evidence("registry.key"));
-    Some(mend::exposed(explains_file(finding, held), held))
 }
 
 /// Whether the key is among those that the registry trusts.

@@ -7,7 +7,7 @@ use super::scene::{Half, Held, Obstacle, Scene};
 use crate::checks::shell::word;
 use crate::checks::tls::key_pair::fault::Kind;
 use crate::checks::{Finding, docs};
-use crate::host::files::{File, Kind as Entry};
+use crate::host::files::File;
 use crate::install::Sourced;
 use crate::install::tokens::PACKAGE_KEY;
 use crate::parse::key::PublicKey;
@@ -53,9 +53,7 @@ pub(super) fn bundle(finding: Finding, scene: &Scene, held: &Held) -> Finding {
     let file = word(held.path().as_str());
     let aside = match &held.file {
         Some(File::Missing) | None => None,
-        Some(File::NotAFile(Entry::Directory)) | Some(_) => {
-            Some(format!("sudo mv {file} {file}.old"))
-        }
+        Some(_) => Some(format!("sudo mv {file} {file}.old")),
     };
     let Some(key) = key_path(scene) else {
         let made = certificate_of(PACKAGE_KEY);
@@ -226,19 +224,6 @@ pub(super) fn stray_key(finding: Finding, held: &Held) -> Finding {
             format!("sudo sed -i '{blocks}d' {file}"),
         ],
     )
-}
-
-/// A signing key that everybody can read.
-pub(super) fn exposed(finding: Finding, held: &Held) -> Finding {
-    let file = word(held.path().as_str());
-    let close = [format!("sudo chown git: {file}"), format!("sudo chmod 600 {file}")];
-    finding
-        .remedy(
-            "Let only GitLab's account read the key. Others could have copied it: have a new pair \
-             made as well.",
-            close,
-        )
-        .docs(docs::REGISTRY)
 }
 
 /// Two good files that do not belong together.

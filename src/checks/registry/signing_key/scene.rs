@@ -9,7 +9,7 @@ use crate::checks::access::{Chain, Wish, chain};
 use crate::checks::tls::key_pair::leak::is_open_to_all;
 use crate::checks::tls::key_pair::reader::Reader;
 use crate::host::account::{Account, AccountOf};
-use crate::host::files::{Facts, File, ReadFile};
+use crate::host::files::{Facts, File, FileFacts, ReadFile};
 use crate::host::system::Now;
 use crate::host::{Host, Unknown};
 use crate::install::certificates::{self, User};
@@ -71,7 +71,8 @@ pub(super) struct Held {
     pub(super) file: Option<File<PemFile>>,
     /// The account that has to read it cannot.
     pub(super) obstacle: Option<Obstacle>,
-    /// What `stat` tells of it, if every account of the host can read it.
+    /// What `stat` tells of a bundle with a private key in it that every account of the host can
+    /// read.
     pub(super) open_to_all: Option<Facts>,
     /// Whether reconfigure writes it.
     pub(super) by_package: bool,
@@ -144,7 +145,9 @@ impl Registry {
             Some(path) => {
                 let account = tokens::registry_account(host, config).await;
                 let by_package = path.value == PACKAGE_BUNDLE;
-                Some(Held::of(host, verdict, path, account, by_package).await)
+                let mut held = Held::of(host, verdict, path, account, by_package).await;
+                held.look_for_leak(host, verdict).await;
+                Some(held)
             }
             None => None,
         };
@@ -227,14 +230,19 @@ impl Held {
         if let Some(account) = account {
             held.obstacle = held.obstacle(host, verdict, account, &found).await;
         }
-        // Asked only where it matters: the bundle's certificates are no secret.
-        let holds_key = held.read().is_some_and(PemFile::has_private_key);
-        if holds_key
-            && verdict.told(&name, is_open_to_all(host, &held.path.value).await) == Some(true)
-        {
-            held.open_to_all = found.end;
-        }
         held
+    }
+
+    /// A bundle with a private key in it is a secret. A key in its own file is the matter of
+    /// `config/secrets-mode`.
+    async fn look_for_leak(&mut self, host: &Host, verdict: &mut Verdict) {
+        if !self.read().is_some_and(PemFile::has_private_key) {
+            return;
+        }
+        let path = self.path.value.clone();
+        if verdict.told(path.as_str(), is_open_to_all(host, &path).await) == Some(true) {
+            self.open_to_all = host.ask(FileFacts::of(path)).await.ok().flatten();
+        }
     }
 
     async fn obstacle(

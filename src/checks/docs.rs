@@ -24,6 +24,8 @@ pub const REGISTRY_DEBUG: &str = "https://docs.gitlab.com/administration/package
 pub const REGISTRY_NOTIFICATIONS: &str = "https://docs.gitlab.com/administration/packages/container_registry/#configure-container-registry-notifications";
 /// The user guide: naming convention for container images.
 pub const REGISTRY_NAMES: &str = "https://docs.gitlab.com/user/packages/container_registry/#naming-convention-for-your-container-images";
+/// Container registry administration: garbage collection.
+pub const REGISTRY_GC: &str = "https://docs.gitlab.com/administration/packages/container_registry/#container-registry-garbage-collection";
 /// Container registry troubleshooting.
 pub const REGISTRY_TROUBLE: &str =
     "https://docs.gitlab.com/administration/packages/container_registry_troubleshooting/";

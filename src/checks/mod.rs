@@ -4,6 +4,7 @@
 //! the page that `gldoctor explain` prints. The list of all is [`GROUPS`]; a test holds the list,
 //! the files, the pages and the fixtures against each other.
 
+mod access;
 mod causes;
 mod engine;
 mod finding;

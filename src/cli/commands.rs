@@ -111,10 +111,11 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<u8> {
 
 fn list_text() -> String {
     let mut out = String::new();
+    let width = checks::all().map(|check| check.id.len()).max().unwrap_or_default() + 2;
     for group in checks::GROUPS {
         let _ = writeln!(out, "{}: {}", group.name, group.about);
         for check in group.checks {
-            let _ = writeln!(out, "  {:<24}{}", check.id, check.title);
+            let _ = writeln!(out, "  {:<width$}{}", check.id, check.title);
         }
     }
     let _ = writeln!(out, "\nthresholds (--threshold KEY=VALUE):");

@@ -23,6 +23,7 @@ pub mod nginx;
 pub mod registry;
 pub mod runner;
 pub mod storage;
+pub mod tokens;
 
 pub use endpoint::Endpoint;
 pub(crate) use gitlab::found as source_of;

@@ -57,6 +57,31 @@ pub enum Storage {
 /// The configuration that the registry of this host runs with; `None` if there is no registry
 /// here, or it was never configured.
 pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
+    let Some(ConfigFile { path, file, generated }) = config_file(host).await? else {
+        return Ok(None);
+    };
+    match file {
+        File::Read(yml) => Ok(Some(Config { path, yml, generated })),
+        other => {
+            let obstacle = other.obstacle().unwrap_or_default();
+            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
+        }
+    }
+}
+
+/// The file itself, whatever stands in its place.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: Utf8PathBuf,
+    /// What it is; never missing.
+    pub file: File<RegistryYml>,
+    /// Whether the Linux package wrote it.
+    pub generated: bool,
+}
+
+/// The file that the registry of this host reads; `None` if there is none.
+pub async fn config_file(host: &Host) -> Result<Option<ConfigFile>, Unknown> {
     let folder = package_folder(host).await;
     let candidates =
         [(folder.join("config.yml"), Some(PACKAGE_ENVIRONMENT.into())), (OWN_CONFIG.into(), None)];
@@ -64,11 +89,7 @@ pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
         let generated = environment.is_some();
         match host.ask(RegistryConfig { path: path.clone(), environment }).await? {
             File::Missing => {}
-            File::Read(yml) => return Ok(Some(Config { path, yml, generated })),
-            other => {
-                let obstacle = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {obstacle}")));
-            }
+            file => return Ok(Some(ConfigFile { path, file, generated })),
         }
     }
     Ok(None)

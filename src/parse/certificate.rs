@@ -17,7 +17,7 @@ use self::name::{Attribute, COMMON_NAME};
 use self::signature::Outcome;
 use self::signing::Signing;
 use super::der;
-use super::key::key_id;
+use super::key::libtrust::id_of_digest;
 
 pub(crate) mod elliptic;
 pub(crate) mod extensions;
@@ -135,7 +135,7 @@ impl From<&Fields> for Certificate {
                     == Outcome::Good,
             fingerprint: HEXLOWER.encode(digest(&SHA256, &fields.der).as_ref()),
             key_fingerprint: HEXLOWER.encode(key_digest.as_ref()),
-            key_id: key_id(key_digest.as_ref()),
+            key_id: id_of_digest(key_digest.as_ref()),
             key_algorithm: key.algorithm().to_owned(),
             key_bits: u32::try_from(key.bits()).unwrap_or(u32::MAX),
             signature_algorithm: signing.name(),

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXUPPER};
+use data_encoding::{HEXLOWER, HEXUPPER};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +16,12 @@ use super::der::{self, BIT_STRING, CONTEXT_0, Element, INTEGER, NULL, OID, SEQUE
 
 mod curve;
 pub(crate) mod curves;
+pub(crate) mod libtrust;
 mod private;
 
 pub use curve::Curve;
 pub use der::Fault;
+pub use libtrust::libtrust_id;
 pub use private::of_private;
 
 /// 1.2.840.113549.1.1.1
@@ -210,7 +212,7 @@ pub fn of_spki(spki: &[u8]) -> Result<PublicKey, Fault> {
         algorithm,
         spki_sha256: HEXLOWER.encode(spki_digest.as_ref()),
         modulus_sha256,
-        key_id: key_id(spki_digest.as_ref()),
+        key_id: libtrust::id_of_digest(spki_digest.as_ref()),
         identity_sha256,
     })
 }
@@ -254,19 +256,6 @@ fn hash_of_modulus_line(modulus: &[u8]) -> String {
     HEXLOWER.encode(ring::digest::digest(&SHA256, line.as_bytes()).as_ref())
 }
 
-/// The ID of a key with this SHA-256 of its `SubjectPublicKeyInfo`: the first 240 bits in Base32
-/// (RFC 4648), in groups of four characters (docker/libtrust, `util.go`).
-pub(crate) fn key_id(spki_digest: &[u8]) -> String {
-    let mut id = String::with_capacity(59);
-    for (index, digit) in BASE32_NOPAD.encode(&spki_digest[..30]).chars().enumerate() {
-        if index > 0 && index % 4 == 0 {
-            id.push(':');
-        }
-        id.push(digit);
-    }
-    id
-}
-
 /// SHA-256 of the parts with their lengths, so that no two lists of parts are one text.
 fn hash(parts: &[&[u8]]) -> String {
     let mut context = Context::new(&SHA256);
@@ -285,13 +274,6 @@ mod tests {
 
     fn rsa_spki(modulus: &[u8]) -> Vec<u8> {
         spki_of_rsa(&algorithm_of_rsa(), modulus, &[1, 0, 1])
-    }
-
-    #[test]
-    fn key_ids_are_twelve_groups_of_four() {
-        let id = key_id(&[0u8; 32]);
-        assert_eq!(id, ["AAAA"; 12].join(":"));
-        assert_eq!(key_id(&[0xff; 32]), ["7777"; 12].join(":"));
     }
 
     #[test]

@@ -143,6 +143,10 @@ impl<'doc> Section<'doc> {
         *self.node == Node::Null
     }
 
+    pub(super) fn is_mapping(&self) -> bool {
+        self.node.mapping().is_some()
+    }
+
     pub(super) fn is_list(&self) -> bool {
         matches!(self.node, Node::List(_))
     }

@@ -4,14 +4,19 @@ use super::Group;
 
 mod addresses;
 mod api;
+mod compatibility;
 mod debug_report;
 mod debug_server;
 mod examined;
+mod garbage_collection;
+mod issuer;
 mod keeper;
 mod notifications;
 mod proxy_headers;
 mod redirect;
 mod repository_names;
+mod signing_key;
+mod startup;
 mod storage_driver;
 
 /// Checks of the container registry.
@@ -26,5 +31,9 @@ pub(super) static GROUP: Group = Group {
         &redirect::CHECK,
         &proxy_headers::CHECK,
         &repository_names::CHECK,
+        &signing_key::CHECK,
+        &issuer::CHECK,
+        &garbage_collection::CHECK,
+        &compatibility::CHECK,
     ],
 };

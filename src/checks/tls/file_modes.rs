@@ -1,12 +1,11 @@
 //! Do key files and their folders have safe, working modes?
 
-mod access;
 mod judge;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::access::{Chain, chain};
 use self::judge::{Reader, Subject, judge, judge_folder, judge_spare};
+use crate::checks::access::{Chain, chain};
 use crate::checks::{Stop, Verdict, check};
 use crate::host::account::AccountOf;
 use crate::host::files::Directory;

@@ -2,15 +2,15 @@
 
 mod absent;
 mod cure;
-mod fault;
+pub(in crate::checks) mod fault;
 mod fit;
 mod judge;
-mod leak;
+pub(in crate::checks) mod leak;
 mod nearby;
-mod reader;
+pub(in crate::checks) mod reader;
 #[cfg(test)]
-mod sample;
-mod usage;
+pub(in crate::checks) mod sample;
+pub(in crate::checks) mod usage;
 
 use futures::future::{join, join_all};
 
@@ -18,7 +18,7 @@ use self::fault::{Fault, Kind};
 use self::judge::{Passphrase, Scene, has_stray_key, judge};
 use self::nearby::Nearby;
 use self::usage::{Half, Program, Usage, usages};
-use crate::checks::{Finding, Stop, Verdict, check};
+use crate::checks::{Cause, Finding, Stop, Verdict, check};
 use crate::host::Host;
 use crate::host::files::{File, FileFacts, ReadFile};
 use crate::install::certificates::{self, User};
@@ -138,9 +138,15 @@ async fn examine(host: &Host, usage: &Usage, lets_encrypt: bool) -> Option<Verdi
     let passphrase = passphrase(host, usage, key).await;
     let scene = Scene { usage, certificate, key, passphrase, is_open_to_all, nearby };
     let judged = judge(&scene);
-    verdict.add(judged.findings);
+    verdict.add(judged.findings.into_iter().map(|finding| follow(finding, usage)));
     verdict.untold.extend(judged.untold);
     Some(verdict)
+}
+
+/// The pair of the tokens is the matter of `registry/signing-key` as well, which knows more of it.
+fn follow(finding: Finding, usage: &Usage) -> Finding {
+    let file = Cause::File(finding.subject.clone());
+    if usage.program() == Program::Tokens { finding.follows(file) } else { finding }
 }
 
 /// Asked only for nginx and only if the key needs one.

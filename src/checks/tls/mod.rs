@@ -3,7 +3,7 @@
 use super::Group;
 
 mod file_modes;
-mod key_pair;
+pub(super) mod key_pair;
 mod names;
 mod served;
 mod server;

@@ -7,6 +7,7 @@ use crate::parse::Malformed;
 use crate::parse::docker_json::{self, ClientJson, DaemonJson};
 use crate::parse::gitlab_yml::{self, GitlabYml};
 use crate::parse::hosts_toml::{self, HostsToml};
+use crate::parse::jwks::{self, Jwks};
 use crate::parse::nginx::{self, Nginx};
 use crate::parse::ntp_conf::{self, NtpConf, TimesyncdConf};
 use crate::parse::pem::{self, PemFile};
@@ -85,6 +86,14 @@ impl Format for ResolvConf {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         resolver::read_resolv_conf(content)
+    }
+}
+
+impl Format for Jwks {
+    const KIND: &'static str = "jwks";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        jwks::read(content)
     }
 }
 

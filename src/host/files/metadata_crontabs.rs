@@ -3,26 +3,16 @@
 //! Crontabs hold passwords and tokens, so nothing of a line is kept but what is asked of it.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::open::{Opened, is_missing, open, place, refusal};
+use super::crontabs::{for_each_crontab, text};
 use crate::host::files::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
 /// The variable that the offline guide's lines use.
 const VARIABLE: &str = "GITLAB_RAILS_ROOT_DIR";
-
-/// The largest crontab that is read, in bytes.
-const MAX_TEXT: u64 = 1 << 20;
-
-/// More crontabs than a host has accounts and packages with one.
-const MAX_FILES: usize = 1000;
-
-/// The folders in which cron looks: Debian's and Red Hat's spool, and the system's.
-const FOLDERS: [&str; 3] = ["/etc/cron.d", "/var/spool/cron", "/var/spool/cron/crontabs"];
 
 /// Asks for the crontab lines that mention package metadata.
 #[derive(Debug, Serialize)]
@@ -83,48 +73,12 @@ impl Question for MetadataCrontabs {
 }
 
 fn look(scope: &Scope) -> CronMentions {
-    let mut found = CronMentions::default();
-    let mut paths = BTreeSet::from([Utf8PathBuf::from("/etc/crontab")]);
-    for folder in FOLDERS {
-        match names(scope, folder.into()) {
-            Ok(names) => {
-                paths.extend(names.into_iter().map(|name| Utf8Path::new(folder).join(name)));
-            }
-            Err(error) if is_missing(&error) => {}
-            Err(error) => found.unread(folder.into(), refusal(folder.into(), &error)),
-        }
-    }
     let everywhere = text(scope, "/etc/environment".into()).ok().flatten();
     let everywhere = everywhere.is_some_and(|text| text.lines().any(sets_variable));
-    for path in paths {
-        match text(scope, &path) {
-            Ok(Some(text)) => found.lines.extend(mentions(&path, &text, everywhere)),
-            Ok(None) => {}
-            Err(why) => found.unread(&path, why),
-        }
-    }
-    found
-}
-
-impl CronMentions {
-    fn unread(&mut self, path: &Utf8Path, why: Unknown) {
-        self.unread.insert(Unread { path: path.to_string(), why });
-    }
-}
-
-/// What cron would take for a crontab; it passes over names with a dot or a tilde.
-fn names(scope: &Scope, folder: &Utf8Path) -> std::io::Result<Vec<String>> {
-    let (base, rest) = place(scope, folder)?;
-    let entries = std::fs::read_dir(base.join(rest))?.take(MAX_FILES);
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter(|name| !name.contains(['.', '~', '#'])).collect())
-}
-
-fn text(scope: &Scope, path: &Utf8Path) -> Result<Option<String>, Unknown> {
-    let Opened::File { handle, .. } = open(scope, path)? else { return Ok(None) };
-    let mut content = Vec::new();
-    handle.take(MAX_TEXT).read_to_end(&mut content).map_err(|error| refusal(path, &error))?;
-    Ok(Some(String::from_utf8_lossy(&content).into_owned()))
+    let mut lines = Vec::new();
+    let unread =
+        for_each_crontab(scope, |path, text| lines.extend(mentions(path, text, everywhere)));
+    CronMentions { lines, unread }
 }
 
 /// The lines of one crontab.

@@ -1,8 +1,10 @@
 //! Questions about files and folders.
 
+mod crontabs;
 mod directory;
 mod facts;
 mod formats;
+mod garbage_runs;
 mod gitlab_rb;
 mod hosts_entry;
 mod locate;
@@ -25,6 +27,7 @@ use crate::parse::Malformed;
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
+pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule};
 pub use gitlab_rb::GitlabRb;
 pub use hosts_entry::{Entry as HostsLines, HOSTS, HostsEntry};
 pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};

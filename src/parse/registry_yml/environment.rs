@@ -118,6 +118,7 @@ fn slot<'a>(config: &'a mut RegistryYml, name: &str) -> Option<&'a mut Setting> 
         "AUTH_TOKEN_SERVICE" => &mut auth.token_service,
         "AUTH_TOKEN_ISSUER" => &mut auth.token_issuer,
         "AUTH_TOKEN_ROOTCERTBUNDLE" => &mut auth.token_rootcertbundle,
+        "AUTH_TOKEN_JWKS" => &mut auth.token_jwks,
         "AUTH_TOKEN_AUTOREDIRECT" => &mut auth.token_autoredirect,
         "HEALTH_STORAGEDRIVER_ENABLED" => &mut health.storagedriver_enabled,
         "HEALTH_STORAGEDRIVER_INTERVAL" => &mut health.storagedriver_interval,
@@ -143,6 +144,7 @@ fn slot<'a>(config: &'a mut RegistryYml, name: &str) -> Option<&'a mut Setting> 
         _ => {
             let name = name.strip_prefix("STORAGE_MAINTENANCE_UPLOADPURGING_")?;
             let purging = storage.uploadpurging.get_or_insert_with(UploadPurging::default);
+            purging.is_mapping = true;
             match name {
                 "ENABLED" => &mut purging.enabled,
                 "AGE" => &mut purging.age,

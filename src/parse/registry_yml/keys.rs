@@ -86,6 +86,26 @@ const KNOWN: [(&[&str], &[&str]); 14] = [
     (&["notifications"], &["events", "endpoints", "fanouttimeout"]),
 ];
 
+/// The keys that only Distribution 3 reads.
+const OF_DISTRIBUTION_3: [&[&str]; 7] = [
+    &["auth", "token", "autoredirectpath"],
+    &["auth", "token", "jwks"],
+    &["auth", "token", "signingalgorithms"],
+    &["http", "h2c"],
+    &["http", "tls", "clientauth"],
+    &["log", "reportcaller"],
+    &["tags"],
+];
+
+/// Those of them that are written, as dotted paths.
+pub(super) fn of_distribution_3(root: Section<'_>) -> Vec<Located<String>> {
+    let written = |path: &&[&str]| {
+        let section = path.iter().fold(root, |section, key| section.get(key));
+        (!section.is_null()).then(|| Located::at(section.line(), path.join(".")))
+    };
+    OF_DISTRIBUTION_3.iter().filter_map(written).collect()
+}
+
 /// The keys that are not on the lists, as dotted paths.
 pub(super) fn unknown(root: Section<'_>) -> Vec<Located<String>> {
     let mut unknown = Vec::new();

@@ -14,10 +14,12 @@ mod keys;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use environment::{Environment, apply_environment};
 pub(crate) use storage::NOT_DRIVERS;
 pub use storage::{Driver, Storage, UploadPurging};
+pub use types::{Found, Mistyped, Wanted};
 
 /// The settings of a registry. Names are those of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,10 @@ pub struct RegistryYml {
     pub middleware: Vec<Middleware>,
     /// `gc.disabled`.
     pub gc_disabled: Setting,
+    /// `gc.blobs.disabled`.
+    pub gc_blobs_disabled: Setting,
+    /// `gc.manifests.disabled`.
+    pub gc_manifests_disabled: Setting,
     /// `redis`: there if the section is.
     pub redis: Setting,
     /// `proxy`: there if the section is. The registry is then a pull-through cache.
@@ -58,6 +64,10 @@ pub struct RegistryYml {
     /// Keys that no known registry reads, as dotted paths: misspelt, misplaced, or newer than
     /// this list.
     pub unknown_keys: Vec<Located<String>>,
+    /// Keys that Distribution 3 alone reads, as dotted paths.
+    pub distribution_3_keys: Vec<Located<String>>,
+    /// Values of a type for which the registry refuses to start.
+    pub mistyped: Vec<Mistyped>,
     /// What [`apply_environment`] did.
     pub environment: Environment,
 }
@@ -153,6 +163,8 @@ pub struct Auth {
     pub token_rootcertbundle: Setting,
     /// `auth.token.autoredirect`.
     pub token_autoredirect: Setting,
+    /// `auth.token.jwks` of Distribution 3: the path of a file with public keys.
+    pub token_jwks: Setting,
 }
 
 /// The section `health`.
@@ -268,11 +280,15 @@ pub fn read(bytes: &[u8]) -> Result<RegistryYml, Malformed> {
         compatibility_schema1_enabled: root.get("compatibility").get("schema1").scalar("enabled"),
         middleware: middleware(root.get("middleware")),
         gc_disabled: root.get("gc").scalar("disabled"),
+        gc_blobs_disabled: root.get("gc").get("blobs").scalar("disabled"),
+        gc_manifests_disabled: root.get("gc").get("manifests").scalar("disabled"),
         redis: root.scalar("redis"),
         proxy: proxy.setting(),
         proxy_remoteurl: proxy.url("remoteurl"),
         reporting: root.get("reporting").names(),
         unknown_keys: keys::unknown(root),
+        distribution_3_keys: keys::of_distribution_3(root),
+        mistyped: types::mistyped(root),
         environment: Environment::default(),
     })
 }
@@ -335,6 +351,7 @@ fn auth(auth: Section<'_>) -> Auth {
         token_issuer: token.scalar("issuer"),
         token_rootcertbundle: token.scalar("rootcertbundle"),
         token_autoredirect: token.scalar("autoredirect"),
+        token_jwks: token.scalar("jwks"),
     }
 }
 

@@ -39,6 +39,10 @@ pub struct Storage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UploadPurging {
+    /// The line of the section.
+    pub line: Option<u32>,
+    /// Whether a mapping stands there. The registry refuses anything else, even nothing.
+    pub is_mapping: bool,
     /// `enabled`.
     pub enabled: Setting,
     /// `age`.
@@ -131,7 +135,9 @@ pub(super) fn storage(section: Section<'_>) -> Storage {
         cache_blobdescriptor: section.get("cache").scalar("blobdescriptor"),
         readonly: readonly.setting(),
         readonly_enabled: readonly.scalar("enabled"),
-        uploadpurging: (!purging.is_null()).then(|| UploadPurging {
+        uploadpurging: is_named(maintenance, "uploadpurging").then(|| UploadPurging {
+            line: purging.line(),
+            is_mapping: purging.is_mapping(),
             enabled: purging.scalar("enabled"),
             age: purging.scalar("age"),
             interval: purging.scalar("interval"),
@@ -156,6 +162,10 @@ fn not_mappings(section: Section<'_>) -> Vec<Located<String>> {
         wrong.push(Located::at(value.line(), format!("maintenance.{name}")));
     }
     wrong
+}
+
+fn is_named(section: Section<'_>, key: &str) -> bool {
+    section.entries().any(|(name, _)| name == key)
 }
 
 fn drivers(section: Section<'_>) -> Vec<Driver> {

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::access::{Chain, Wish};
+use crate::checks::access::{Chain, Wish};
 use crate::checks::shell::word;
 use crate::checks::{Cause, Finding, docs};
 use crate::host::account::Account;

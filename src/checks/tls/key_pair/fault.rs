@@ -7,15 +7,15 @@ use crate::parse::pem::{Block, Body, Broken, PemFile, QuirkKind, Shape};
 
 /// A fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) kind: Kind,
+pub(in crate::checks) struct Fault {
+    pub(in crate::checks) kind: Kind,
     /// Counted from 1; `None` for the file as a whole.
-    pub(super) line: Option<usize>,
+    pub(in crate::checks) line: Option<usize>,
 }
 
 /// The kinds of faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::checks) enum Kind {
     /// The file is not PEM.
     Shape(Box<Shape>),
     /// The file of one half holds the other half.
@@ -80,7 +80,7 @@ impl Fault {
     }
 
     /// A stable name.
-    pub(super) fn code(&self) -> &'static str {
+    pub(in crate::checks) fn code(&self) -> &'static str {
         match &self.kind {
             Kind::Shape(shape) => code_of_shape(shape),
             Kind::Swapped => "swapped",
@@ -96,7 +96,7 @@ impl Fault {
     }
 
     /// The fault as a clause.
-    pub(super) fn clause(&self, usage: &Usage, half: Half) -> String {
+    pub(in crate::checks) fn clause(&self, program: Program, half: Half) -> String {
         let noun = noun(half);
         match &self.kind {
             Kind::Shape(shape) if **shape == Shape::Empty => "the file is empty".to_owned(),
@@ -107,7 +107,7 @@ impl Fault {
             Kind::Swapped => "the file holds a private key where the certificate should be".into(),
             Kind::Holds(what) => format!("the file holds {what} and no {noun}"),
             Kind::PublicKey => "the file holds a public key and no private key".to_owned(),
-            Kind::Encrypted if usage.program() == Program::Nginx => {
+            Kind::Encrypted if program == Program::Nginx => {
                 "the private key is encrypted and nginx is told no passphrase".to_owned()
             }
             Kind::Encrypted => "the private key is encrypted".to_owned(),
@@ -120,7 +120,7 @@ impl Fault {
             }
             Kind::Algorithm { algorithm } => format!(
                 "the {noun} is of a kind that {} cannot use ({algorithm})",
-                user_of(usage, half)
+                user_of(program, half)
             ),
         }
     }
@@ -131,9 +131,9 @@ impl Fault {
         let message = match &self.kind {
             // nginx starts with these, and can do nothing with them.
             Kind::Algorithm { .. } if usage.program() == Program::Nginx => {
-                format!("{}: every TLS handshake fails", self.clause(usage, half))
+                format!("{}: every TLS handshake fails", self.clause(usage.program(), half))
             }
-            _ => format!("{}: {}", self.clause(usage, half), usage.consequence(half)),
+            _ => format!("{}: {}", self.clause(usage.program(), half), usage.consequence(half)),
         };
         let finding = usage.describe(Finding::error(self.code(), file.as_str(), message));
         let finding = self.place(finding, usage, half);
@@ -146,7 +146,7 @@ impl Fault {
         let line = self.line.unwrap_or(1);
         let message = format!(
             "one certificate is left out, the one near line {line}: {}",
-            self.clause(usage, half)
+            self.clause(usage.program(), half)
         );
         let finding = Finding::warning("certificate-ignored", usage.path(half).as_str(), message);
         let finding = self.place(usage.describe(finding), usage, half);
@@ -183,8 +183,8 @@ fn noun(half: Half) -> &'static str {
 }
 
 /// Who cannot use it.
-fn user_of(usage: &Usage, half: Half) -> &'static str {
-    match (usage.program(), half) {
+fn user_of(program: Program, half: Half) -> &'static str {
+    match (program, half) {
         (Program::Nginx, _) => "TLS",
         (Program::Tokens, Half::Key) => "GitLab",
         _ => "the registry",

@@ -15,7 +15,10 @@ const SEARCH: u32 = 0o001;
 
 /// Whether any account of the host can read the file: its own mode and those of all folders above
 /// it count.
-pub(super) async fn is_open_to_all(host: &Host, path: &Utf8Path) -> Result<bool, Unknown> {
+pub(in crate::checks) async fn is_open_to_all(
+    host: &Host,
+    path: &Utf8Path,
+) -> Result<bool, Unknown> {
     let Some(facts) = host.ask(FileFacts::of(path)).await? else { return Ok(false) };
     if facts.mode & READ == 0 {
         return Ok(false);

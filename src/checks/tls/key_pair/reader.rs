@@ -11,7 +11,7 @@ use crate::parse::pem::{Block, Body, Broken, Missing, PemFile, QuirkKind, Shape}
 
 /// By whose rules a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(in crate::checks) enum Reader {
     /// nginx: PEM only.
     OpenSsl,
     /// `OpenSSL::PKey::RSA.new`: PEM or DER, RSA only.
@@ -24,30 +24,30 @@ pub(super) enum Reader {
 
 /// The certificates that a program gets out of a file.
 #[derive(Debug, Default)]
-pub(super) struct Certificates {
+pub(in crate::checks) struct Certificates {
     /// At least one.
-    pub(super) found: Vec<Certificate>,
+    pub(in crate::checks) found: Vec<Certificate>,
     /// Blocks that it skips without a word.
-    pub(super) ignored: Vec<Fault>,
+    pub(in crate::checks) ignored: Vec<Fault>,
 }
 
 /// One certificate.
 #[derive(Debug)]
-pub(super) struct Certificate {
-    pub(super) first_line: usize,
-    pub(super) last_line: usize,
-    pub(super) public: PublicKey,
+pub(in crate::checks) struct Certificate {
+    pub(in crate::checks) first_line: usize,
+    pub(in crate::checks) last_line: usize,
+    pub(in crate::checks) public: PublicKey,
     /// Whom it is for, as people write it.
     pub(super) subject: String,
 }
 
 /// The keys that a program gets out of a file.
 #[derive(Debug)]
-pub(super) struct Keys<'a> {
+pub(in crate::checks) struct Keys<'a> {
     /// The one that is used.
-    pub(super) first: &'a Key,
+    pub(in crate::checks) first: &'a Key,
     /// Those behind it, which nobody reads.
-    pub(super) others: Vec<&'a Key>,
+    pub(in crate::checks) others: Vec<&'a Key>,
 }
 
 /// What becomes of a block.
@@ -60,7 +60,7 @@ enum Fate {
 
 impl Reader {
     /// The certificates in the file, or why the program gets none.
-    pub(super) fn certificates(self, file: &PemFile) -> Result<Certificates, Fault> {
+    pub(in crate::checks) fn certificates(self, file: &PemFile) -> Result<Certificates, Fault> {
         let mut read = Certificates::default();
         for block in file.blocks.iter().filter(|block| block.label.ends_with("CERTIFICATE")) {
             match self.certificate(file, block) {
@@ -103,7 +103,7 @@ impl Reader {
     }
 
     /// The private key in the file, or why the program gets none.
-    pub(super) fn key(self, file: &PemFile) -> Result<Keys<'_>, Fault> {
+    pub(in crate::checks) fn key(self, file: &PemFile) -> Result<Keys<'_>, Fault> {
         if let (Self::Ruby, Shape::DerKey { key }) = (self, &file.shape) {
             self.accepts(&key.algorithm).map_err(|kind| Fault { kind, line: None })?;
             return Ok(Keys { first: key, others: Vec::new() });
@@ -151,7 +151,7 @@ impl Reader {
             Self::OpenSsl => !matches!(algorithm, Algorithm::Dsa | Algorithm::Other(_)),
             Self::Ruby => matches!(algorithm, Algorithm::Rsa { .. }),
             Self::Go => go_knows(algorithm),
-            Self::Bundle => go_knows(algorithm) && *algorithm != Algorithm::Ed25519,
+            Self::Bundle => go_knows(algorithm) && libtrust_knows(algorithm),
         };
         if accepted { Ok(()) } else { Err(Kind::Algorithm { algorithm: algorithm.to_string() }) }
     }
@@ -222,6 +222,12 @@ fn go_knows(algorithm: &Algorithm) -> bool {
         }
         _ => false,
     }
+}
+
+/// What the registry makes an ID of, among those.
+fn libtrust_knows(algorithm: &Algorithm) -> bool {
+    let p224 = Algorithm::Ec { curve: Curve::P224, explicit: false };
+    *algorithm != Algorithm::Ed25519 && *algorithm != p224
 }
 
 #[cfg(test)]

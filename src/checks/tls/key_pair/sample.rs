@@ -16,7 +16,7 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-pub(super) const SECP256K1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
+pub(in crate::checks) const SECP256K1: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x0a];
 const ED448: &[u8] = &[0x2b, 0x65, 0x71];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
@@ -37,13 +37,13 @@ fn pkcs8(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
 }
 
 /// Both halves, in DER.
-pub(super) struct Sample {
+pub(in crate::checks) struct Sample {
     /// PKCS#8.
-    pub(super) pkcs8: Vec<u8>,
+    pub(in crate::checks) pkcs8: Vec<u8>,
     /// PKCS#1 or SEC 1, where there is such a form.
-    pub(super) old: Vec<u8>,
-    pub(super) certificate: Vec<u8>,
-    pub(super) spki: Vec<u8>,
+    pub(in crate::checks) old: Vec<u8>,
+    pub(in crate::checks) certificate: Vec<u8>,
+    pub(in crate::checks) spki: Vec<u8>,
 }
 
 impl Sample {
@@ -53,11 +53,11 @@ impl Sample {
         Self { pkcs8: pkcs8(algorithm, private), old: private.to_vec(), certificate, spki }
     }
 
-    pub(super) fn rsa(seed: u8) -> Self {
+    pub(in crate::checks) fn rsa(seed: u8) -> Self {
         Self::of_modulus(RSA, seed)
     }
 
-    pub(super) fn rsa_pss(seed: u8) -> Self {
+    pub(in crate::checks) fn rsa_pss(seed: u8) -> Self {
         Self::of_modulus(RSA_PSS, seed)
     }
 
@@ -70,11 +70,11 @@ impl Sample {
         Self::new(&algorithm, &private, &sequence(&[&modulus, &exponent]))
     }
 
-    pub(super) fn ec(seed: u8) -> Self {
+    pub(in crate::checks) fn ec(seed: u8) -> Self {
         Self::on_curve(P256, seed)
     }
 
-    pub(super) fn on_curve(curve: &[u8], seed: u8) -> Self {
+    pub(in crate::checks) fn on_curve(curve: &[u8], seed: u8) -> Self {
         let point = [&[4][..], &[seed; 64]].concat();
         let private = sequence(&[
             &wrap(INTEGER, &[&[1]]),
@@ -86,7 +86,7 @@ impl Sample {
     }
 
     /// An EC key whose file lacks the point.
-    pub(super) fn ec_without_point(seed: u8) -> Vec<u8> {
+    pub(in crate::checks) fn ec_without_point(seed: u8) -> Vec<u8> {
         sequence(&[
             &wrap(INTEGER, &[&[1]]),
             &wrap(OCTET_STRING, &[&[seed; 32]]),
@@ -94,7 +94,7 @@ impl Sample {
         ])
     }
 
-    pub(super) fn ed25519() -> Self {
+    pub(in crate::checks) fn ed25519() -> Self {
         // The public half has to be the one that follows from the seed (RFC 8032, 7.1, test 1).
         let seed = [
             0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec,
@@ -109,15 +109,15 @@ impl Sample {
         Self::new(&sequence(&[&oid(ED25519)]), &wrap(OCTET_STRING, &[&seed]), &public)
     }
 
-    pub(super) fn ed448() -> Self {
+    pub(in crate::checks) fn ed448() -> Self {
         Self::new(&sequence(&[&oid(ED448)]), &wrap(OCTET_STRING, &[&[5; 57]]), &[6; 57])
     }
 
-    pub(super) fn key_pem(&self) -> String {
+    pub(in crate::checks) fn key_pem(&self) -> String {
         pem("PRIVATE KEY", &self.pkcs8)
     }
 
-    pub(super) fn certificate_pem(&self) -> String {
+    pub(in crate::checks) fn certificate_pem(&self) -> String {
         pem("CERTIFICATE", &self.certificate)
     }
 }
@@ -133,18 +133,18 @@ fn certificate(spki: &[u8]) -> Vec<u8> {
     sequence(&[&sequence(&body), &algorithm, &wrap(BIT_STRING, &[&[0, 1]])])
 }
 
-pub(super) fn pem(label: &str, der: &[u8]) -> String {
+pub(in crate::checks) fn pem(label: &str, der: &[u8]) -> String {
     let text = base64::encode(der);
     let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-pub(super) fn file(text: impl AsRef<[u8]>) -> PemFile {
+pub(in crate::checks) fn file(text: impl AsRef<[u8]>) -> PemFile {
     read(text.as_ref())
 }
 
 /// The usage of a pair at two usual paths.
-pub(super) fn used_by(user: User) -> Usage {
+pub(in crate::checks::tls::key_pair) fn used_by(user: User) -> Usage {
     let path = |ending: &str| {
         let path = Utf8PathBuf::from(format!("/etc/gitlab/ssl/git.example.test.{ending}"));
         Sourced::default(path, "the default for https://git.example.test")

@@ -10,14 +10,14 @@ use crate::install::{Source, Sourced};
 
 /// The two files of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Half {
+pub(in crate::checks) enum Half {
     Certificate,
     Key,
 }
 
 /// The program that reads the certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Program {
+pub(in crate::checks) enum Program {
     Nginx,
     /// The registry, which speaks TLS itself.
     Registry,

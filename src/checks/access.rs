@@ -8,22 +8,22 @@ use crate::host::{Host, Unknown};
 
 /// A file and the folders that lead to it.
 #[derive(Debug, Clone)]
-pub(super) struct Chain {
+pub(in crate::checks) struct Chain {
     /// What is at the end; `None` where nothing is.
-    pub(super) end: Option<Facts>,
+    pub(in crate::checks) end: Option<Facts>,
     /// Every folder above, the nearest first.
-    pub(super) above: Vec<(Utf8PathBuf, Facts)>,
+    pub(in crate::checks) above: Vec<(Utf8PathBuf, Facts)>,
 }
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(in crate::checks) enum Wish {
     Read,
     Write,
 }
 
 /// Looks at a file, following one link, and at the folders that really hold it.
-pub(super) async fn chain(host: &Host, path: &Utf8Path) -> Result<Chain, Unknown> {
+pub(in crate::checks) async fn chain(host: &Host, path: &Utf8Path) -> Result<Chain, Unknown> {
     let end = host.ask(FileFacts::of(path)).await?;
     let target = end.as_ref().and_then(|facts| facts.link.as_ref());
     let real = match (target, path.parent()) {
@@ -63,14 +63,14 @@ impl Wish {
 
 impl Chain {
     /// Whether an account that is neither owner nor in any group can.
-    pub(super) fn open_to_all(&self, wish: Wish) -> bool {
+    pub(in crate::checks) fn open_to_all(&self, wish: Wish) -> bool {
         self.end.as_ref().is_some_and(|facts| facts.mode & wish.bit() != 0)
             && self.above.iter().all(|(_, facts)| facts.mode & 0o1 != 0)
     }
 
     /// Whether the members of the file's group can. Folders of another group let them through as
     /// they let everybody through.
-    pub(super) fn open_to_group(&self, wish: Wish) -> bool {
+    pub(in crate::checks) fn open_to_group(&self, wish: Wish) -> bool {
         let Some(end) = &self.end else { return false };
         let passes = |facts: &Facts| {
             let bit = if facts.gid == end.gid { 0o10 } else { 0o1 };
@@ -80,7 +80,11 @@ impl Chain {
     }
 
     /// What keeps an account from reading; `None` if it can. The nearest obstacle last.
-    pub(super) fn obstacle(&self, path: &Utf8Path, account: &Account) -> Option<Utf8PathBuf> {
+    pub(in crate::checks) fn obstacle(
+        &self,
+        path: &Utf8Path,
+        account: &Account,
+    ) -> Option<Utf8PathBuf> {
         let outside_in = self.above.iter().rev();
         let mut closed = outside_in.filter(|(_, facts)| !allows(facts, account, 0o1));
         if let Some((folder, _)) = closed.next() {

@@ -1,0 +1,91 @@
+//! Is space reclaimed that deleted images held?
+
+mod deletes;
+mod metadata;
+mod purging;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use self::metadata::Metadata;
+use self::schedule::Schedule;
+use super::startup::Configured;
+use crate::checks::{Finding, Stop, Verdict, check, docs};
+use crate::host::files::GarbageSchedule;
+use crate::host::version::RegistryVersion;
+use crate::host::{Host, Unknown};
+use crate::install::{GITLAB_RB, registry, settings};
+
+check! {
+    /// What nobody needs any more leaves the registry's storage, and nothing else does.
+    ///
+    /// ## Why it matters
+    ///
+    /// Deleting a tag frees no space: the layers stay until garbage is collected. Without the
+    /// metadata database GitLab does not do that by itself; an administrator has to schedule
+    /// `gitlab-ctl registry-garbage-collect`, which stops the registry meanwhile. The bare command
+    /// `registry garbage-collect` does not stop it, and whatever somebody pushes while it runs can
+    /// be destroyed. Where deletes are switched off, GitLab's cleanup policies and its buttons to
+    /// delete images fail. Interrupted uploads are purged by the registry itself.
+    ///
+    /// ## What is looked at
+    ///
+    /// `storage.delete`, `storage.maintenance`, `database` and `gc` in the registry's `config.yml`;
+    /// the lock files by which it knows where its metadata is; and everything that cron and
+    /// systemd's timers of this host are told to run, for both commands, scripts that a crontab
+    /// calls included. Nothing of a crontab is kept but the time, the command and its flags. When
+    /// garbage was last collected leaves no trace that could be relied on, so nothing is said of it.
+    ///
+    /// ## How to fix it
+    ///
+    /// Leave `storage.delete.enabled` at true, and put `gitlab-ctl registry-garbage-collect` into
+    /// `/etc/cron.d/registry-garbage-collect` for a quiet hour of the week. To collect without
+    /// stopping the registry, make it read-only first.
+    "registry/garbage-collection": "space is reclaimed"
+}
+
+async fn run(host: &Host) -> Result<Verdict, Stop> {
+    let Some(config) = registry::config(host).await? else {
+        let mut verdict = Verdict::default();
+        verdict.add(before_reconfigure(host).await?);
+        return if verdict.findings.is_empty() {
+            Err(Stop::not_applicable("no registry is configured on this host"))
+        } else {
+            Ok(verdict)
+        };
+    };
+    let mut verdict = Verdict::default();
+    let configured = Configured::of(host, &config).await;
+    verdict.add(deletes::judge(&configured));
+    verdict.add(purging::judge(&configured));
+    let metadata = Metadata::of(host, &mut verdict, &config).await;
+    verdict.add(metadata.judge(&configured));
+    let runs = verdict.told("crontabs and timers", host.ask(GarbageSchedule).await);
+    let Some(runs) = runs else { return Ok(verdict) };
+    for unread in &runs.unread {
+        verdict.untold("crontabs and timers", unread.why.clone());
+    }
+    let version = host.ask(RegistryVersion).await.ok().flatten();
+    let schedule = Schedule { configured: &configured, metadata: &metadata, runs: &runs, version };
+    verdict.add(schedule.judge());
+    Ok(verdict)
+}
+
+/// What `gitlab.rb` will make of a registry that has no configuration yet.
+async fn before_reconfigure(host: &Host) -> Result<Option<Finding>, Unknown> {
+    let Some(settings) = settings(host).await? else { return Ok(None) };
+    let Some(flag) = settings.flag(&["registry", "storage_delete_enabled"]).told()? else {
+        return Ok(None);
+    };
+    let message = "deletes are switched off: after reconfigure, GitLab's cleanup policies and \
+                   deletions of images fail";
+    Ok((!flag.value).then(|| {
+        Finding::warning("deletes-disabled", flag.source.to_string(), message)
+            .evidence(flag.evidence("registry['storage_delete_enabled']"))
+            .remedy(
+                "Take the line out: deletes are on by default.",
+                [format!("sudoedit {GITLAB_RB}"), "sudo gitlab-ctl reconfigure".to_owned()],
+            )
+            .docs(docs::REGISTRY_GC)
+    }))
+}

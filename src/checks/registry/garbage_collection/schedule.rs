@@ -1,0 +1,232 @@
+//! When garbage is collected, and whether that is safe.
+
+use super::super::keeper::Keeper;
+use super::super::startup::Configured;
+use super::metadata::Metadata;
+use crate::checks::shell::word;
+use crate::checks::{Evidence, Finding, docs};
+use crate::host::files::{Collector, GarbageRun, GarbageRuns};
+use crate::parse::setting::Scalar;
+
+/// The file that the documentation names.
+const CRONTAB: &str = "/etc/cron.d/registry-garbage-collect";
+
+/// What is run, and on which registry.
+pub(super) struct Schedule<'a> {
+    pub(super) configured: &'a Configured<'a>,
+    pub(super) metadata: &'a Metadata,
+    pub(super) runs: &'a GarbageRuns,
+    /// Of the registry that the Linux package runs.
+    pub(super) version: Option<String>,
+}
+
+impl Schedule<'_> {
+    pub(super) fn judge(&self) -> Vec<Finding> {
+        let in_database = self.metadata.in_database();
+        let mut findings = Vec::new();
+        for run in self.runs.runs.iter().filter(|run| !run.dry_run) {
+            if in_database == Some(true) {
+                findings.push(self.refused(run));
+                continue;
+            }
+            findings.extend(self.writable(run));
+            findings.extend(self.too_often(run));
+            findings.extend(self.multi_arch(run));
+        }
+        let is_real = self.runs.runs.iter().any(|run| !run.dry_run);
+        if !is_real && in_database == Some(false) && self.runs.unread.is_empty() {
+            findings.push(self.none());
+        }
+        findings
+    }
+
+    /// Nothing on this host collects garbage.
+    fn none(&self) -> Finding {
+        let message = match self.runs.runs.first() {
+            Some(_) => "garbage is only looked for (--dry-run): deleted images keep their space",
+            None => {
+                "no crontab or timer of this host collects the registry's garbage: deleted images \
+                 keep their space"
+            }
+        };
+        let subject = self.configured.config.path.as_str();
+        let finding = Finding::notice("no-schedule", subject, message).docs(docs::REGISTRY_GC);
+        let finding =
+            self.runs.runs.iter().fold(finding, |finding, run| finding.evidence(place(run)));
+        finding.remedy(
+            "Let it be collected at a quiet hour of the week; the registry is down meanwhile.",
+            [format!("echo '{}' | sudo tee {CRONTAB}", self.weekly())],
+        )
+    }
+
+    /// The line for a crontab of the system.
+    fn weekly(&self) -> String {
+        match self.configured.keeper {
+            Keeper::Package | Keeper::Elsewhere => {
+                "5 4 * * 0 root /opt/gitlab/bin/gitlab-ctl registry-garbage-collect".to_owned()
+            }
+            Keeper::Systemd => format!(
+                "5 4 * * 0 root systemctl stop docker-registry; docker-registry garbage-collect {}; \
+                 systemctl start docker-registry",
+                word(self.configured.config.path.as_str())
+            ),
+        }
+    }
+
+    /// Whatever is pushed meanwhile may be deleted.
+    fn writable(&self, run: &GarbageRun) -> Option<Finding> {
+        let readonly = self.configured.config.yml.storage.readonly_enabled.as_ref();
+        let is_readonly = readonly.is_some_and(|it| it.value == Scalar::Bool(true));
+        if run.collector == Collector::GitlabCtl || run.guarded || is_readonly {
+            return None;
+        }
+        let message = "garbage is collected while the registry runs and takes pushes: layers that \
+                       arrive meanwhile are deleted, and their images are broken";
+        let finding = Finding::warning("writable-collection", subject(run), message);
+        let stop = match self.configured.keeper {
+            Keeper::Package | Keeper::Elsewhere => {
+                "Run gitlab-ctl registry-garbage-collect in its stead, which stops the registry \
+                 meanwhile."
+            }
+            Keeper::Systemd => "Stop the registry before, and start it again behind.",
+        };
+        Some(self.described(finding, run).remedy(
+            stop,
+            [format!("sudoedit {}", word(file(run))), format!("# {}", self.weekly())],
+        ))
+    }
+
+    /// A crontab with a star in the wrong field.
+    fn too_often(&self, run: &GarbageRun) -> Option<Finding> {
+        let times = times_a_day(run.schedule.as_deref()?)?;
+        if times < 2 {
+            return None;
+        }
+        let down = if run.collector == Collector::GitlabCtl || run.guarded {
+            "and is down each time"
+        } else {
+            "whether the last run has ended or not"
+        };
+        let message = format!("the registry's garbage is collected {times} times on a day, {down}");
+        let finding = Finding::warning("too-often", subject(run), message);
+        Some(self.described(finding, run).remedy(
+            "Write one minute and one hour, such as 5 4 * * 0 for Sundays at 4:05.",
+            [format!("sudoedit {}", word(run.path.as_str()))],
+        ))
+    }
+
+    /// Old registries take the parts of a multi-platform image for untagged.
+    fn multi_arch(&self, run: &GarbageRun) -> Option<Finding> {
+        if !run.delete_untagged || !self.is_old() {
+            return None;
+        }
+        let message = "-m deletes untagged manifests, and this registry counts the platforms of \
+                       a multi-platform image among them";
+        let finding = Finding::notice("deletes-platforms", subject(run), message);
+        Some(self.described(finding, run).remedy(
+            "Leave -m out if images for several platforms are pushed.",
+            [format!("sudoedit {}", word(file(run)))],
+        ))
+    }
+
+    /// Distribution up to 2.8, and GitLab's own registry up to 2.
+    fn is_old(&self) -> bool {
+        let config = self.configured.config;
+        if !config.generated {
+            return config.yml.distribution_3_keys.is_empty();
+        }
+        let major = |version: &str| version.trim_start_matches('v').split('.').next()?.parse().ok();
+        self.version.as_deref().and_then(major).is_some_and(|major: u32| major < 3)
+    }
+
+    /// The command does not run beside the database.
+    fn refused(&self, run: &GarbageRun) -> Finding {
+        let message = "the metadata is in the database, so this command is refused; the registry \
+                       collects garbage by itself";
+        let finding = Finding::warning("offline-refused", subject(run), message);
+        self.described(finding, run)
+            .remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
+    }
+
+    fn described(&self, finding: Finding, run: &GarbageRun) -> Finding {
+        let finding = match &run.schedule {
+            Some(schedule) => finding.seen("runs at", schedule),
+            None => finding,
+        };
+        finding.evidence(place(run)).docs(docs::REGISTRY_GC)
+    }
+}
+
+fn subject(run: &GarbageRun) -> String {
+    format!("{}:{}", run.path, run.line)
+}
+
+/// Where the command itself is written.
+fn file(run: &GarbageRun) -> &str {
+    run.script.as_ref().unwrap_or(&run.path).as_str()
+}
+
+fn place(run: &GarbageRun) -> Evidence {
+    let command = match run.collector {
+        Collector::GitlabCtl => "gitlab-ctl registry-garbage-collect",
+        Collector::Registry => "registry garbage-collect",
+    };
+    let flags = [(run.delete_untagged, " -m"), (run.dry_run, " -d")];
+    let flags: String = flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
+    let evidence = Evidence::new("runs", format!("{command}{flags}"));
+    match &run.script {
+        Some(script) => evidence.at(script.as_str(), None),
+        None => evidence.at(run.path.as_str(), Some(run.line)),
+    }
+}
+
+/// How many times a crontab's line runs on a day on which it does.
+fn times_a_day(schedule: &str) -> Option<u32> {
+    match schedule {
+        "@hourly" | "cron.hourly" => return Some(24),
+        word if word.starts_with('@') || !word.contains(' ') => return None,
+        _ => {}
+    }
+    let mut fields = schedule.split(' ');
+    Some(values(fields.next()?, 60)? * values(fields.next()?, 24)?)
+}
+
+/// How many values a field stands for, of those from 0 up to `limit`.
+fn values(field: &str, limit: u32) -> Option<u32> {
+    let mut chosen = vec![false; usize::try_from(limit).ok()?];
+    for part in field.split(',') {
+        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+        let step: usize = step.parse().ok().filter(|step| *step > 0)?;
+        let (first, last): (usize, usize) = match range.split_once('-') {
+            _ if range == "*" => (0, chosen.len() - 1),
+            Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
+            None => {
+                let only = range.parse().ok()?;
+                (only, only)
+            }
+        };
+        chosen.get_mut(first..=last)?.iter_mut().step_by(step).for_each(|it| *it = true);
+    }
+    u32::try_from(chosen.iter().filter(|it| **it).count()).ok()
+}
+
+#[test]
+fn stars_are_counted() {
+    for (schedule, expected) in [
+        ("5 4 * * 0", Some(1)),
+        ("* 4 * * 0", Some(60)),
+        ("*/15 4,5 * * *", Some(8)),
+        ("0 */6 * * *", Some(4)),
+        ("0 1-3 * * *", Some(3)),
+        ("@hourly", Some(24)),
+        ("@weekly", None),
+        ("cron.weekly", None),
+        ("gc.timer", None),
+        ("61 4 * * *", None),
+        ("3-1 4 * * *", None),
+        ("0 */0 * * *", None),
+        ("0-99999999999 4 * * *", None),
+    ] {
+        assert_eq!(times_a_day(schedule), expected, "{schedule}");
+    }
+}

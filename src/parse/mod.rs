@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod base64;
 pub mod certificate;
+pub mod challenge;
 #[cfg(test)]
 mod corpus;
 pub mod der;

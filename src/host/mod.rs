@@ -15,6 +15,7 @@
 
 pub mod account;
 pub mod crash;
+pub mod credentials;
 mod machine;
 mod question;
 mod recording;

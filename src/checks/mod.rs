@@ -7,6 +7,7 @@
 mod causes;
 mod engine;
 mod finding;
+pub mod path;
 pub mod reach;
 mod selection;
 mod shell;

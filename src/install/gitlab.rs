@@ -44,7 +44,7 @@ pub async fn external_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unkn
 }
 
 /// The same without `--url`: the address that this host's own GitLab is set up for.
-pub(super) async fn configured_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+pub async fn configured_url(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let written = match settings(host).await {
         Ok(Some(settings)) => settings.url(&["external_url"]).told(),
         Ok(None) => Ok(None),

@@ -1,16 +1,12 @@
 //! Does the registry answer, from outside and from inside, and is it the registry that answers?
 
-use std::collections::BTreeSet;
-
-use super::answers::{Answerer, VERSION_HEADER, is_versioned};
-use super::broken::{Spoken, broken, no_name};
-use super::examined::{Examined, PATH, Side};
+use super::examined::{Examined, Side};
 use super::keeper::Keeper;
-use crate::checks::reach::{Reach, Stage, Way, reach};
-use crate::checks::shell::word;
+use crate::checks::path::{self, Looked, Service as _, VERSION_HEADER, is_versioned};
+use crate::checks::reach::Way;
 use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::environment::ProxyVariables;
-use crate::host::network::{Body, Failure, Handshake, HttpGet, HttpReply, TlsHandshake};
+use crate::host::network::Body;
 use crate::host::{Host, Unknown};
 use crate::install::{self, Endpoint, Source};
 
@@ -65,14 +61,14 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         .into_iter()
         .filter_map(|(endpoint, side)| Some(Examined::new(endpoint?, side, keeper)))
         .collect();
-    let looks = examined.iter().map(|examined| look(host, &examined.endpoint));
+    let looks = examined.iter().map(|examined| path::look(host, examined));
     let seen = futures::future::join_all(looks).await;
     for (examined, seen) in examined.iter().zip(seen) {
         if let Err(Unknown::LeftOut(why)) = seen {
             return Err(Stop::NotApplicable(why));
         }
-        if let Some((reached, spoken)) = verdict.told(&examined.endpoint.to_string(), seen) {
-            verdict.add(judge(examined, &reached, spoken));
+        if let Some(looked) = verdict.told(&examined.endpoint.to_string(), seen) {
+            verdict.add(judge(examined, &looked));
         }
         if examined.side != Side::Internal {
             let proxies = verdict.told("proxy variables", host.ask(ProxyVariables).await);
@@ -82,146 +78,9 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     Ok(verdict)
 }
 
-/// Goes the way to an endpoint; where its server speaks something else, also what that is.
-async fn look(host: &Host, endpoint: &Endpoint) -> Result<(Reach, Option<Spoken>), Unknown> {
-    let reached = reach(host, endpoint, PATH).await?;
-    let spoken = match &reached {
-        Reach::Ways(ways) if !ways.iter().any(is_good) => match farthest(ways) {
-            Some(way) => spoken(host, endpoint, way).await?,
-            None => None,
-        },
-        _ => None,
-    };
-    Ok((reached, spoken))
-}
-
-/// What a server speaks that broke off what the URL says. A silent one is not asked twice.
-async fn spoken(host: &Host, endpoint: &Endpoint, way: &Way) -> Result<Option<Spoken>, Unknown> {
-    match &way.stage {
-        Stage::Tls(Failure::Foreign(_) | Failure::Reset) => {
-            let plain = Endpoint { https: false, ..endpoint.clone() };
-            match host.ask(HttpGet::new(plain.url(PATH), way.address)).await? {
-                HttpReply::Answered(response) => match Answerer::of(&response) {
-                    Answerer::Registry => Ok(Some(Spoken::PlainRegistry)),
-                    // A TLS server that refused the handshake says so in plain HTTP.
-                    Answerer::TlsPort => Ok(None),
-                    _ => Ok(Some(Spoken::PlainHttp)),
-                },
-                HttpReply::Failed(_) => Ok(None),
-            }
-        }
-        Stage::Http(Failure::Foreign(_) | Failure::Reset) if !endpoint.https => {
-            let name = endpoint.host.clone();
-            match host.ask(TlsHandshake { address: way.address, name }).await? {
-                Handshake::Shown { .. } => Ok(Some(Spoken::Tls)),
-                Handshake::Failed(_) => Ok(None),
-            }
-        }
-        _ => Ok(None),
-    }
-}
-
-fn is_good(way: &Way) -> bool {
-    way.response().is_some_and(|response| Answerer::of(response) == Answerer::Registry)
-}
-
-/// The way that came farthest tells most: its fault is the one to mend.
-fn farthest<'a>(ways: impl IntoIterator<Item = &'a Way>) -> Option<&'a Way> {
-    let depth = |way: &&Way| match way.stage {
-        Stage::Connection(_) => 0,
-        Stage::Tls(_) => 1,
-        Stage::Http(_) => 2,
-        Stage::Answered(_) => 3,
-    };
-    // Of equals the first: max_by_key would take the last.
-    let mut best: Option<&Way> = None;
-    for way in ways {
-        if best.is_none_or(|best| depth(&way) > depth(&best)) {
-            best = Some(way);
-        }
-    }
-    best
-}
-
-fn judge(examined: &Examined, reached: &Reach, spoken: Option<Spoken>) -> Option<Finding> {
-    let ways = match reached {
-        Reach::NoName(resolved) => return Some(no_name(examined, resolved)),
-        Reach::Ways(ways) => ways,
-    };
-    let (good, bad): (Vec<&Way>, Vec<&Way>) = ways.iter().partition(|way| is_good(way));
-    if good.is_empty() {
-        let farthest = farthest(ways)?;
-        let others: Vec<_> =
-            bad.into_iter().filter(|way| way.address != farthest.address).collect();
-        return Some(Examined::shown(broken(examined, farthest, spoken), &others));
-    }
-    if let Some(finding) = imperfect(examined, &good) {
-        return Some(finding);
-    }
-    // The registry listens on one of the two addresses of `localhost`; nginx and GitLab try the
-    // other one, are refused, and take this one.
-    let is_silent = bad.is_empty() || examined.side == Side::Internal;
-    (!is_silent).then(|| differing(examined, &good, &bad))
-}
-
-/// Some addresses work and others do not: clients take either.
-fn differing(examined: &Examined, good: &[&Way], bad: &[&Way]) -> Finding {
-    let untried = bad.iter().all(|way| matches!(way.stage, Stage::Connection(Failure::NoRoute)));
-    let finding = if untried { not_tried(examined, bad) } else { half_dead(examined, good, bad) };
-    let finding = Examined::shown(Examined::shown(finding, good), bad);
-    finding.docs(docs::REGISTRY)
-}
-
-/// Nothing is known of an address that this host has no route to.
-fn not_tried(examined: &Examined, bad: &[&Way]) -> Finding {
-    let host = &examined.endpoint.host;
-    let what = if bad.iter().all(|way| way.address.is_ipv6()) { "IPv6 " } else { "" };
-    Finding::notice(
-        "address-untried",
-        examined.endpoint.to_string(),
-        format!("'{host}' has an {what}address to which this host has no route; others may use it"),
-    )
-    .remedy(
-        format!("Make sure that the registry answers there, or take the address of {host} away."),
-        [format!("getent ahosts {}", word(host))],
-    )
-}
-
-fn half_dead(examined: &Examined, good: &[&Way], bad: &[&Way]) -> Finding {
-    let host = &examined.endpoint.host;
-    let families = |ways: &[&Way]| -> BTreeSet<_> {
-        ways.iter().map(|way| if way.address.is_ipv6() { "IPv6" } else { "IPv4" }).collect()
-    };
-    let (works, fails) = (families(good), families(bad));
-    let join = |set: BTreeSet<&str>| set.into_iter().collect::<Vec<_>>().join(" and ");
-    let what = if works.is_disjoint(&fails) {
-        format!("answers over {} but not over {}", join(works), join(fails))
-    } else {
-        format!("answers at {} of its {} addresses", good.len(), good.len() + bad.len())
-    };
-    // Clients try the next address only while they have no connection.
-    let connected = bad.iter().any(|way| !matches!(way.stage, Stage::Connection(_)));
-    let finding = if connected {
-        let message = format!("{what}: clients that take a bad address fail");
-        examined.error("addresses-differ", message)
-    } else {
-        let message = format!("{what}: clients that try a dead address first lose time, or fail");
-        examined.warning("addresses-differ", message)
-    };
-    let advice = format!("Take the bad addresses of {host} out of DNS and /etc/hosts");
-    let look = format!("getent ahosts {}", word(host));
-    match examined.keeper {
-        Keeper::Package => finding.remedy(
-            format!(
-                "{advice}, or let nginx listen there: registry_nginx['listen_addresses'] = \
-                 ['*', '[::]'] in gitlab.rb."
-            ),
-            [&look, "sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
-        ),
-        Keeper::Systemd | Keeper::Elsewhere => {
-            finding.remedy(format!("{advice}, or let the server listen there, too."), [look])
-        }
-    }
+fn judge(examined: &Examined, looked: &Looked) -> Option<Finding> {
+    let (good, _) = looked.split(examined);
+    imperfect(examined, &good).or_else(|| path::judge(examined, looked))
 }
 
 /// The registry answers, but something on the way changes the answer.
@@ -231,10 +90,10 @@ fn imperfect(examined: &Examined, good: &[&Way]) -> Option<Finding> {
         let finding = if !is_versioned(response) {
             let message = "the registry answers, but without its header \
                            Docker-Distribution-Api-Version: old clients may take it for another server";
-            examined.warning("version-header-lost", message)
+            examined.warning("version-header-lost", message.to_owned())
         } else if matches!(response.body, Body::Unfinished | Body::TooLarge) {
             let message = "the registry answers, but its answer never ends or breaks off";
-            examined.warning("answer-unfinished", message)
+            examined.warning("answer-unfinished", message.to_owned())
         } else {
             return None;
         };
@@ -269,10 +128,14 @@ fn in_the_way(endpoint: &Endpoint, proxies: &crate::host::environment::Proxies) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::answers::tests::response;
+    use super::super::examined::PATH;
     use super::*;
     use crate::checks::Cause;
-    use crate::host::network::Resolved;
+    use crate::checks::path::Spoken;
+    use crate::checks::path::tests::response;
+    use crate::checks::reach::{Reach, Stage};
+    use crate::host::network::{Failure, Resolved};
+    use crate::install::Endpoint;
     use crate::install::Sourced;
 
     fn examined(side: Side) -> Examined {
@@ -300,12 +163,12 @@ mod tests {
     }
 
     fn judged(examined: &Examined, ways: Vec<Way>) -> Option<Finding> {
-        judge(examined, &Reach::Ways(ways), None)
+        judge(examined, &Looked { reached: Reach::Ways(ways), spoken: None })
     }
 
     fn code_of(stage: Stage, spoken: Option<Spoken>) -> &'static str {
         let reached = Reach::Ways(vec![way("10.0.0.1:5050", stage)]);
-        judge(&external(), &reached, spoken).unwrap().code
+        judge(&external(), &Looked { reached, spoken }).unwrap().code
     }
 
     #[test]
@@ -381,7 +244,7 @@ mod tests {
     fn a_dead_name_explains_what_lies_behind_it() {
         let no_name = |words: &str| {
             let reached = Reach::NoName(Resolved::NotFound(words.to_owned()));
-            judge(&external(), &reached, None).unwrap()
+            judge(&external(), &Looked { reached, spoken: None }).unwrap()
         };
         let finding = no_name("Name or service not known");
         assert_eq!(finding.code, "name-unresolved");

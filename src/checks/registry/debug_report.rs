@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use super::examined::describe;
 use super::keeper::Keeper;
+use crate::checks::path::describe;
 use crate::checks::reach::{Reach, Way};
 use crate::checks::shell::word;
 use crate::checks::{Cause, Finding, Severity, docs};
@@ -230,8 +230,8 @@ fn shortened(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::answers::tests::response;
     use super::*;
+    use crate::checks::path::tests::response;
     use crate::checks::reach::Stage;
     use crate::host::network::Failure;
 

@@ -1,16 +1,14 @@
 //! An address of the registry that is examined, and what its findings have in common.
 
 use super::keeper::Keeper;
-use crate::checks::reach::{Stage, Way};
+use crate::checks::path::{self, Answerer, Service, Words};
 use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, docs};
+use crate::host::network::Response;
 use crate::install::{Endpoint, Source, Sourced};
 
 /// The path that every registry answers.
 pub(super) const PATH: &str = "/v2/";
-
-/// As many addresses of one name as are shown.
-const SHOWN: usize = 8;
 
 /// An address of the registry.
 #[derive(Debug)]
@@ -37,26 +35,7 @@ pub(super) enum Side {
 impl Examined {
     pub(super) fn new(endpoint: Sourced<Endpoint>, side: Side, keeper: Keeper) -> Self {
         let Sourced { value, source } = endpoint;
-        Self { endpoint: Endpoint { path: String::new(), ..value }, source, side, keeper }
-    }
-
-    /// An error on this address, with the place where the address is written.
-    pub(super) fn error(&self, code: &'static str, message: impl Into<String>) -> Finding {
-        self.placed(Finding::error(code, self.endpoint.to_string(), message))
-    }
-
-    /// A warning on this address.
-    pub(super) fn warning(&self, code: &'static str, message: impl Into<String>) -> Finding {
-        self.placed(Finding::warning(code, self.endpoint.to_string(), message))
-    }
-
-    fn placed(&self, finding: Finding) -> Finding {
-        let finding = finding.docs(docs::REGISTRY_TROUBLE);
-        match &self.source {
-            // The subject says it already.
-            Source::Flag(_) => finding,
-            source => finding.evidence(self.written(source)),
-        }
+        Self { endpoint: value.server(), source, side, keeper }
     }
 
     fn written(&self, source: &Source) -> Evidence {
@@ -69,36 +48,161 @@ impl Examined {
         source.evidence(setting, value)
     }
 
-    /// What goes wrong for others while this address is dead.
-    pub(super) fn dead(&self, finding: Finding) -> Finding {
-        let socket = self.endpoint.socket();
-        let finding = finding.explains(Cause::Service(socket.clone()));
-        match self.side {
-            Side::Internal => finding.explains(Cause::Backend(socket)),
-            Side::External(_) => finding,
-        }
+    fn unhealthy(&self) -> Finding {
+        let message =
+            "the registry answers 503: its own health check fails, so it refuses everything";
+        let finding = self.error("unhealthy", message.to_owned());
+        let keeper = self.keeper;
+        self.because(finding.remedy(
+            keeper.advice(
+                "mend what the registry needs, usually its storage: its debug server and its log \
+                 name it",
+            ),
+            [keeper.log()],
+        ))
     }
 
-    /// The registry's own health, or its absence, explains what nginx answers in its place.
-    pub(super) fn because_of_registry(&self, finding: Finding) -> Finding {
-        match &self.side {
-            Side::Internal => finding
-                .follows(Cause::Startup(self.endpoint.socket()))
-                .follows(Cause::Health(self.endpoint.socket())),
-            Side::External(Some(inner)) => {
-                finding.follows(Cause::Health(inner.clone())).follows(Cause::Backend(inner.clone()))
+    fn refused_by_registry(&self, status: u16, code: Option<&str>) -> Finding {
+        let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+        let message = format!("the registry answers {status}{code} on {PATH}");
+        let finding = self.error("registry-error", message);
+        if status == 404 {
+            return finding.remedy(
+                format!(
+                    "Look for http.prefix in the registry's config.yml: clients ask for {PATH} \
+                     only."
+                ),
+                [self.curl()],
+            );
+        }
+        finding.remedy(
+            self.keeper.advice("look for the reason in the registry's log"),
+            [self.keeper.log()],
+        )
+    }
+}
+
+impl Service for Examined {
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn asked(&self) -> &str {
+        PATH
+    }
+
+    fn words(&self) -> &'static Words {
+        &path::REGISTRY
+    }
+
+    fn is_own(&self, response: &Response) -> bool {
+        Answerer::of(response) == Answerer::Registry
+    }
+
+    fn strange(&self, response: &Response) -> Option<Finding> {
+        match Answerer::of(response) {
+            Answerer::UnhealthyRegistry => Some(self.unhealthy()),
+            Answerer::RegistryError(status, code) => {
+                Some(self.refused_by_registry(status, code.as_deref()))
             }
-            Side::External(None) => finding,
+            Answerer::NoChallenge => {
+                let message =
+                    "answers 401 without the header WWW-Authenticate: clients cannot log in";
+                Some(self.error("challenge-lost", message.to_owned()).remedy(
+                    "Let the proxy in front pass WWW-Authenticate and \
+                     Docker-Distribution-Api-Version.",
+                    [self.curl()],
+                ))
+            }
+            _ => None,
         }
     }
 
-    /// The request by hand, headers shown, whatever the certificate.
-    pub(super) fn curl(&self) -> String {
-        format!("curl -ksi --max-time 10 {}", word(&self.endpoint.url(PATH)))
+    fn docs(&self) -> &'static str {
+        docs::REGISTRY
     }
 
-    /// The address itself is wrong: `right` says what it should be, `url` where that is known.
-    pub(super) fn rewritten(&self, finding: Finding, right: &str, url: Option<&str>) -> Finding {
+    fn placed(&self, finding: Finding) -> Finding {
+        let finding = finding.docs(docs::REGISTRY_TROUBLE);
+        match &self.source {
+            // The subject says it already.
+            Source::Flag(_) => finding,
+            source => finding.evidence(self.written(source)),
+        }
+    }
+
+    fn is_inner(&self) -> bool {
+        self.side == Side::Internal
+    }
+
+    fn advice(&self, what: &str) -> String {
+        self.keeper.advice(what)
+    }
+
+    fn log(&self) -> Option<&str> {
+        (self.keeper != Keeper::Elsewhere).then(|| self.keeper.log())
+    }
+
+    fn web_servers(&self) -> Option<&str> {
+        (self.keeper == Keeper::Package)
+            .then_some("sudo grep -rnE 'listen |server_name ' /var/opt/gitlab/nginx/conf")
+    }
+
+    fn start(&self, finding: Finding) -> Finding {
+        self.keeper.start(finding)
+    }
+
+    fn listen(&self, finding: Finding) -> Finding {
+        let port = self.endpoint.port;
+        let listening = format!("sudo ss -ltnp 'sport = :{port}'");
+        match self.keeper {
+            Keeper::Package => finding.remedy(
+                format!("Start nginx; if it runs, let it listen on port {port}."),
+                ["sudo gitlab-ctl status nginx", &listening, "sudo gitlab-ctl reconfigure"],
+            ),
+            Keeper::Systemd => finding.remedy(
+                format!("Let the registry, or the proxy in front of it, listen on port {port}."),
+                [&listening, "systemctl status docker-registry"],
+            ),
+            Keeper::Elsewhere => finding.remedy(
+                self.keeper.advice("see whether nginx runs and listens on this port"),
+                ["sudo gitlab-ctl status nginx", &listening],
+            ),
+        }
+    }
+
+    fn listen_everywhere(&self) -> (&'static str, &'static [&'static str]) {
+        match self.keeper {
+            Keeper::Package => (
+                "let nginx listen there: registry_nginx['listen_addresses'] = ['*', '[::]'] in \
+                 gitlab.rb",
+                &["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
+            Keeper::Systemd | Keeper::Elsewhere => ("let the server listen there, too", &[]),
+        }
+    }
+
+    fn encrypt(&self, finding: Finding) -> Finding {
+        match self.keeper {
+            Keeper::Systemd => finding.remedy(
+                "Put a proxy with TLS in front of the registry, or give it http.tls.certificate \
+                 and http.tls.key, and restart it.",
+                [
+                    "sudoedit /etc/docker/registry/config.yml",
+                    "sudo systemctl restart docker-registry",
+                ],
+            ),
+            keeper => finding.remedy(
+                keeper.advice(
+                    "let registry_external_url name the port that nginx serves with TLS (it is \
+                     not the registry's own), and reconfigure",
+                ),
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ),
+        }
+    }
+
+    fn rewrite(&self, finding: Finding, right: &str, url: Option<&str>) -> Finding {
         match (&self.source, &self.side, self.keeper) {
             (Source::Flag(flag), ..) => finding.remedy(
                 format!(
@@ -121,23 +225,26 @@ impl Examined {
         }
     }
 
-    /// What each address came to, as evidence.
-    pub(super) fn shown<'a>(
-        finding: Finding,
-        ways: impl IntoIterator<Item = &'a &'a Way>,
-    ) -> Finding {
-        ways.into_iter().take(SHOWN).fold(finding, |finding, way| {
-            finding.seen(format!("at {}", way.address), describe(&way.stage))
-        })
+    /// What goes wrong for others while this address is dead.
+    fn dead(&self, finding: Finding) -> Finding {
+        let socket = self.endpoint.socket();
+        let finding = finding.explains(Cause::Service(socket.clone()));
+        match self.side {
+            Side::Internal => finding.explains(Cause::Backend(socket)),
+            Side::External(_) => finding,
+        }
     }
-}
 
-/// How far a way went, in a few words.
-pub(super) fn describe(stage: &Stage) -> String {
-    match stage {
-        Stage::Connection(failure) => failure.to_string(),
-        Stage::Tls(failure) => format!("connected, but no TLS: {failure}"),
-        Stage::Http(failure) => format!("connected, but no HTTP answer: {failure}"),
-        Stage::Answered(response) => format!("HTTP {}", response.status),
+    /// The registry's own health, or its absence, explains what nginx answers in its place.
+    fn because(&self, finding: Finding) -> Finding {
+        match &self.side {
+            Side::Internal => finding
+                .follows(Cause::Startup(self.endpoint.socket()))
+                .follows(Cause::Health(self.endpoint.socket())),
+            Side::External(Some(inner)) => {
+                finding.follows(Cause::Health(inner.clone())).follows(Cause::Backend(inner.clone()))
+            }
+            Side::External(None) => finding,
+        }
     }
 }

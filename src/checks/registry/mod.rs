@@ -2,9 +2,7 @@
 
 use super::Group;
 
-mod answers;
 mod api;
-mod broken;
 mod debug_report;
 mod debug_server;
 mod examined;

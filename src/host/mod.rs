@@ -26,6 +26,7 @@ mod unknown;
 pub mod environment;
 pub mod files;
 pub mod network;
+pub mod processes;
 pub mod request;
 pub mod system;
 pub mod version;

@@ -19,6 +19,7 @@ pub mod gitlab;
 pub mod nginx;
 pub mod registry;
 pub mod runner;
+pub mod tokens;
 
 pub use endpoint::Endpoint;
 pub use kind::{Kind, kind, rails_root};

@@ -23,6 +23,7 @@ mod node;
 pub mod ntp_conf;
 pub mod ntp_packet;
 pub mod pem;
+pub mod registry_log;
 pub mod registry_yml;
 pub mod runner_toml;
 pub mod scrub;

@@ -10,6 +10,7 @@ mod metadata_tree;
 pub(in crate::host) mod open;
 mod read;
 mod registry_config;
+mod registry_log;
 mod registry_tags;
 mod sample;
 mod system_trust;
@@ -31,6 +32,7 @@ pub use metadata_tree::{
 };
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
+pub use registry_log::RegistryLog;
 pub use registry_tags::{OddEntry, RegistryTags, TagListing, TagOddity, TagTree};
 pub use sample::Sample;
 pub use system_trust::{SystemTrust, TrustedFile, TrustedFiles};

@@ -30,6 +30,8 @@ pub enum Cause {
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.
     Certificate(String),
+    /// A server whose certificate a client refuses, as `host:port`.
+    Trust(String),
     /// A setting that is written but not in effect, as `section.key`.
     Setting(String),
 }

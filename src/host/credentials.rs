@@ -53,11 +53,6 @@ impl Credentials {
         Self { entries }
     }
 
-    /// One user, for whatever host GitLab is.
-    pub fn of_user(login: String, password: Secret) -> Self {
-        Self::new(vec![Entry { machine: None, login, password }])
-    }
-
     /// The entry for a host: the first that names it, or else the first that names none.
     fn entry(&self, host: &str) -> Option<&Entry> {
         let named = |entry: &&Entry| {

@@ -49,7 +49,8 @@ fn count() -> io::Result<u32> {
             name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         });
         // A process that has ended meanwhile collects nothing.
-        let Some(file) = is_process.then(|| std::fs::File::open(path.join("cmdline")).ok()).flatten()
+        let Some(file) =
+            is_process.then(|| std::fs::File::open(path.join("cmdline")).ok()).flatten()
         else {
             continue;
         };

@@ -145,16 +145,24 @@ mod tests {
         assert_eq!(one(text).1.last.as_deref(), Some("other"));
         let text = r#"2026-11-22_12:00:00.5 level=info msg="token not to be used after 2026-11-22 - currently x""#;
         let (refusal, refused) = one(text);
-        assert_eq!((refusal, refused.at.as_deref()), (Refusal::Expired, Some("2026-11-22_12:00:00.5")));
+        assert_eq!(
+            (refusal, refused.at.as_deref()),
+            (Refusal::Expired, Some("2026-11-22_12:00:00.5"))
+        );
     }
 
     #[test]
     fn lines_are_counted_and_the_last_one_tells() {
-        let line = |id: &str| format!("level=info msg=\"token signed by untrusted key with ID: \\\"{id}\\\"\"\n");
+        let line = |id: &str| {
+            format!("level=info msg=\"token signed by untrusted key with ID: \\\"{id}\\\"\"\n")
+        };
         let log = [line("A"), "other\n".to_owned(), line("B")].concat();
         let refused = &read(log.as_bytes())[&Refusal::UntrustedKey];
         assert_eq!((refused.count, refused.last.as_deref()), (2, Some("B")));
-        assert!(read(b"127.0.0.1 - - \"GET /v2/?x=token from untrusted issuer HTTP/1.1\" 404").is_empty());
+        assert!(
+            read(b"127.0.0.1 - - \"GET /v2/?x=token from untrusted issuer HTTP/1.1\" 404")
+                .is_empty()
+        );
         let usual = br#"time="x" level=warning msg="error authorizing context: authorization token required""#;
         assert!(read(usual).is_empty());
     }

@@ -2,6 +2,7 @@
 
 use super::Group;
 
+mod acceptance;
 mod client;
 mod docker;
 mod docker_insecure;
@@ -12,6 +13,7 @@ mod runner;
 mod shown;
 mod tell;
 
+pub(in crate::checks) use acceptance::{said, voucher};
 pub use matrix::{Cell, Matrix, Row, matrix};
 
 /// Checks of the trust that clients on this host have.

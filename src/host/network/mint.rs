@@ -73,9 +73,8 @@ mod tests {
     use crate::parse::token::TokenFacts;
 
     /// GitLab's signing key in the demo.
-    const KEY: &str = include_str!(
-        "../../../fixtures/demo/var/opt/gitlab/gitlab-rails/etc/gitlab-registry.key"
-    );
+    const KEY: &str =
+        include_str!("../../../fixtures/demo/var/opt/gitlab/gitlab-rails/etc/gitlab-registry.key");
 
     #[test]
     fn tokens_are_signed_and_permit_nothing() {
@@ -102,7 +101,8 @@ mod tests {
 
     #[test]
     fn what_signs_nothing_is_told_without_its_content() {
-        for text in ["", "hush", "-----BEGIN PRIVATE KEY-----\naHVzaA==\n-----END PRIVATE KEY-----\n"]
+        for text in
+            ["", "hush", "-----BEGIN PRIVATE KEY-----\naHVzaA==\n-----END PRIVATE KEY-----\n"]
         {
             let why = SigningKey::read(text.as_bytes()).err().unwrap();
             assert!(!why.contains("hush"), "{why}");

@@ -29,7 +29,8 @@ fn errors(document: &Value) -> Value {
     let text = |value: &Value| -> Option<String> {
         Some(value.as_str()?.chars().take(LONGEST_MESSAGE).collect())
     };
-    let error = |error: &Value| json!({ "code": text(&error["code"]), "message": text(&error["message"]) });
+    let error =
+        |error: &Value| json!({ "code": text(&error["code"]), "message": text(&error["message"]) });
     match document["errors"].as_array() {
         Some(all) => json!({ "errors": all.iter().take(5).map(error).collect::<Vec<_>>() }),
         None => json!({}),

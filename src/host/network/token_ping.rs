@@ -109,7 +109,9 @@ impl Question for TokenPing {
                 let key = match read {
                     File::Read(Ok(key)) => key,
                     File::Read(Err(why)) => return Ok(PingReply::Unsigned(why.to_owned())),
-                    File::Missing => return Ok(PingReply::Unsigned("there is no such file".into())),
+                    File::Missing => {
+                        return Ok(PingReply::Unsigned("there is no such file".into()));
+                    }
                     other => {
                         let why = other.obstacle().unwrap_or_default();
                         return Ok(PingReply::Unsigned(why));

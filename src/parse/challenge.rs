@@ -55,13 +55,12 @@ pub fn read(line: &str) -> Vec<Challenge> {
         match (spaced.strip_prefix('='), challenges.last_mut()) {
             (Some(value), Some(challenge)) => {
                 let value = value.trim_start_matches(is_space);
-                let (value, after) = match value.strip_prefix('"') {
+                let (value, after) = if let Some(quoted) = value.strip_prefix('"') {
                     // Without its closing quote a value goes on to the end of the line.
-                    Some(quoted) => quoted_text(quoted).unwrap_or((quoted.to_owned(), "")),
-                    None => {
-                        let end = value.find(|c| is_space(c) || c == ',').unwrap_or(value.len());
-                        (value[..end].to_owned(), &value[end..])
-                    }
+                    quoted_text(quoted).unwrap_or((quoted.to_owned(), ""))
+                } else {
+                    let end = value.find(|c| is_space(c) || c == ',').unwrap_or(value.len());
+                    (value[..end].to_owned(), &value[end..])
                 };
                 challenge.parameters.push((word.to_ascii_lowercase(), value));
                 rest = after;
@@ -86,16 +85,11 @@ pub fn as_docker_reads(line: &str) -> Option<Challenge> {
     while let Some(rest) = next {
         let (name, rest) = token(rest.trim_start_matches(is_space));
         let Some(value) = rest.strip_prefix('=').filter(|_| !name.is_empty()) else { break };
-        let (value, rest) = match value.strip_prefix('"') {
-            Some(quoted) => match quoted_text(quoted) {
-                Some(read) => read,
-                None => break,
-            },
-            None => {
-                let (value, rest) = token(value);
-                (value.to_owned(), rest)
-            }
+        let read = match value.strip_prefix('"') {
+            Some(quoted) => quoted_text(quoted),
+            None => Some(token(value)).map(|(value, rest)| (value.to_owned(), rest)),
         };
+        let Some((value, rest)) = read else { break };
         if value.is_empty() {
             break;
         }

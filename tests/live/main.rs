@@ -44,4 +44,5 @@ mod replay;
 mod site;
 mod standin;
 mod tls;
+mod token;
 mod trust;

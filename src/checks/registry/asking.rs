@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use futures::future::join;
+
 use super::examined::{Examined, Side};
 use super::keeper::Keeper;
 use crate::checks::Stop;
@@ -84,31 +86,40 @@ impl Subject {
 
     /// Asks the registry for `/v2/` without a token.
     pub(super) async fn ask(&self, host: &Host) -> Result<Asking, Unknown> {
-        let sides = [
-            (self.external.clone(), Side::External(None)),
-            (self.internal.clone(), Side::Internal),
-        ];
-        for (endpoint, side) in sides {
-            let Some(endpoint) = endpoint else { continue };
-            let examined = Examined::new(endpoint, side, self.keeper);
-            let looked = match path::look(host, &examined).await {
+        // Both at once: where neither answers, that costs one timeout.
+        let (outside, inside) = join(
+            self.heard(host, self.external.as_ref(), Side::External(None)),
+            self.heard(host, self.internal.as_ref(), Side::Internal),
+        )
+        .await;
+        for heard in [outside, inside] {
+            match heard {
                 Err(Unknown::LeftOut(why)) => return Ok(Asking::LeftOut(why)),
-                looked => looked?,
-            };
-            let Reach::Ways(ways) = looked.reached else { continue };
-            let heard: Vec<_> = ways
-                .into_iter()
-                .filter_map(|way| {
-                    let response = way.response().filter(|it| is_about_access(it))?.clone();
-                    let endpoint = examined.endpoint.clone();
-                    Some(Heard { endpoint, address: way.address, response })
-                })
-                .collect();
-            if !heard.is_empty() {
-                return Ok(Asking::Heard(heard));
+                Ok(heard) if heard.is_empty() => {}
+                heard => return Ok(Asking::Heard(heard?)),
             }
         }
         Ok(Asking::Silent)
+    }
+
+    /// The answers at one address of the registry, which may have none.
+    async fn heard(
+        &self,
+        host: &Host,
+        endpoint: Option<&Sourced<Endpoint>>,
+        side: Side,
+    ) -> Result<Vec<Heard>, Unknown> {
+        let Some(endpoint) = endpoint else { return Ok(Vec::new()) };
+        let examined = Examined::new(endpoint.clone(), side, self.keeper);
+        let Reach::Ways(ways) = path::look(host, &examined).await?.reached else {
+            return Ok(Vec::new());
+        };
+        let heard = ways.into_iter().filter_map(|way| {
+            let response = way.response().filter(|it| is_about_access(it))?.clone();
+            let endpoint = examined.endpoint.clone();
+            Some(Heard { endpoint, address: way.address, response })
+        });
+        Ok(heard.collect())
     }
 }
 

@@ -48,11 +48,13 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         Ok(Some(settings)) if subject.is_own => settings.url(&["registry", "token_realm"]).told(),
         _ => Ok(None),
     };
+    let has_rails = matches!(install::gitlab::generated(host).await, Ok(Some(_)));
     let case = |place| Case {
         place,
         gitlab: gitlab.as_ref(),
         config: config.as_ref(),
         wanted: realm.as_ref().ok().and_then(Option::as_ref),
+        has_rails,
         keeper: subject.keeper,
     };
     match asking {

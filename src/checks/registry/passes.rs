@@ -97,7 +97,7 @@ pub(super) enum LoggedIn {
     /// There is nothing to log in with.
     NotWanted,
     /// GitLab's answer to this user.
-    Answered(String, TokenAnswer),
+    Answered(String, Box<TokenAnswer>),
 }
 
 /// Logs in at GitLab, once. Why not, where credentials were given and may not be sent, is an error:
@@ -111,8 +111,11 @@ pub(super) async fn login(
     let name = realm.url.host.clone();
     let user = match host.ask(CredentialsFor::host(&name)).await {
         // A recording of somebody who was not asked for any.
-        Ok(Given::Nothing | Given::ForOthers) | Err(Unknown::NotRecorded) => {
-            return Ok(LoggedIn::NotWanted);
+        Ok(Given::Nothing) | Err(Unknown::NotRecorded) => return Ok(LoggedIn::NotWanted),
+        Ok(Given::ForOthers) => {
+            return Err(Stop::Unknown(Unknown::Unreadable(format!(
+                "the file with credentials has no 'machine {name}'"
+            ))));
         }
         Ok(Given::User { name: user, named }) => {
             if !named && !belongs(host, subject, &name).await? {
@@ -145,7 +148,7 @@ pub(super) async fn login(
     let realm_url = realm.url.to_string();
     let request = TokenRequest { realm: realm_url, address, service: realm.service.clone(), login };
     Ok(match host.ask(request).await? {
-        TokenReply::Answered(answer) => LoggedIn::Answered(user, answer),
+        TokenReply::Answered(answer) => LoggedIn::Answered(user, Box::new(answer)),
         TokenReply::Failed(failure) => {
             return Err(Stop::Unknown(Unknown::Unreadable(format!(
                 "the login at {} broke off: {failure}",

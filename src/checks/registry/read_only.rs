@@ -89,13 +89,12 @@ async fn seen(
     verdict: &mut Verdict,
 ) -> Result<Option<bool>, Stop> {
     let Asking::Heard(_) = asking else { return Ok(None) };
-    match passes::minted(host, subject, asking).await? {
-        Some((_, pass)) => match options(host, &pass).await {
+    if let Some((_, pass)) = passes::minted(host, subject, asking).await? {
+        match options(host, &pass).await {
             Ok(Some(takes)) => return Ok(Some(takes)),
             Ok(None) => {}
             Err(why) => verdict.untold("the running registry", why),
-        },
-        None => {}
+        }
     }
     let Some(realm) = Realm::of(host, subject, asking).await? else { return Ok(None) };
     let looked = realm.look(host).await?;
@@ -153,7 +152,7 @@ impl Judged<'_> {
         let in_rb = self.written.is_some_and(|it| it.value);
         let finding = match (self.live, in_file, in_rb) {
             (Some(true) | None, false, false) => return None,
-            (Some(false), true, _) | (None, true, _) => self.mend(
+            (Some(false) | None, true, _) => self.mend(
                 self.told("read-only", "the registry is in read-only mode: every push fails"),
             ),
             (Some(false), false, _) if self.config.is_none() => self.mend(

@@ -165,7 +165,7 @@ pub(super) fn error(response: &Response) -> Option<(&str, &str)> {
     Some((error["code"].as_str()?, error["message"].as_str().unwrap_or_default()))
 }
 
-/// Whether Rack::Attack answers: GitLab has shut this address out.
+/// Whether `Rack::Attack` answers: GitLab has shut this address out.
 pub(super) fn is_shut_out(response: &Response) -> bool {
     match (response.status, &response.body) {
         (429, _) => true,

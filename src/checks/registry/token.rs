@@ -4,6 +4,8 @@ mod login;
 mod refused;
 mod trusted;
 
+use futures::future::join;
+
 use super::asking::{Asking, Subject};
 use super::passes::{self, LoggedIn, Pass};
 use super::realm::Realm;
@@ -50,7 +52,9 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let subject = Subject::of(host).await?;
-    let asking = subject.ask(host).await?;
+    // Where the registry does not answer, its realm is looked at in the same time.
+    let (asking, ()) = join(subject.ask(host), look_ahead(host, &subject)).await;
+    let asking = asking?;
     if let Asking::LeftOut(why) = asking {
         return Err(Stop::NotApplicable(why));
     }
@@ -79,6 +83,13 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
              (--credentials)"
         }
     }))
+}
+
+/// Looks at the realm that the files name: mostly the one that the registry will name.
+async fn look_ahead(host: &Host, subject: &Subject) {
+    if let Ok(Some(realm)) = Realm::of(host, subject, &Asking::Silent).await {
+        let _ = realm.look(host).await;
+    }
 }
 
 /// A dead name of both is one story, that of `registry/api`.

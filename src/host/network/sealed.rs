@@ -48,7 +48,8 @@ pub(super) fn without(mut response: Response, secrets: &[&str]) -> Response {
     match &mut response.body {
         Body::Text(text) | Body::Html { title: Some(text) } => hide(text),
         Body::Json(document) => {
-            for error in document["errors"].as_array_mut().into_iter().flatten() {
+            let errors = document.get_mut("errors").and_then(Value::as_array_mut);
+            for error in errors.into_iter().flatten() {
                 let texts = error.as_object_mut().into_iter().flat_map(|it| it.values_mut());
                 for text in texts {
                     if let Value::String(text) = text {

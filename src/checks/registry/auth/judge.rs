@@ -23,6 +23,8 @@ pub(super) struct Case<'a> {
     pub(super) config: Option<&'a Config>,
     /// `registry['token_realm']`, where the administrator wrote it.
     pub(super) wanted: Option<&'a Sourced<Endpoint>>,
+    /// Whether GitLab's Rails is set up on this host.
+    pub(super) has_rails: bool,
     /// Which commands mend it.
     pub(super) keeper: Keeper,
 }
@@ -152,14 +154,15 @@ impl Case<'_> {
             Place::Heard { endpoint, .. } => finding.on_way_to(endpoint),
             Place::Written => finding,
         };
-        if self.config.is_some_and(|it| it.yml.auth.types.iter().all(|it| it.value == "token")) {
-            return finding.remedy(
-                "Let the proxy in front pass the registry's own WWW-Authenticate, and ask for no \
-                 login itself.",
-                self.ask_again(),
-            );
+        let by_registry = self.config.is_some_and(|it| it.yml.auth.types.iter().any(is_not_token));
+        if by_registry {
+            return self.configured(finding);
         }
-        self.configured(finding)
+        finding.remedy(
+            "Let the proxy in front pass the registry's own WWW-Authenticate, and ask for no login \
+             itself; if it is the registry that says so, its auth has to be token.",
+            self.ask_again(),
+        )
     }
 
     fn hidden(&self, lines: &[&str]) -> Finding {
@@ -196,7 +199,7 @@ impl Case<'_> {
         };
         let seen = |finding: Finding| finding.seen("realm", &endpoint);
         if let Some(finding) = self.autoredirect(&endpoint) {
-            return mend(seen(finding));
+            return Some(finding);
         }
         let path = endpoint.path.replace("//", "/");
         let expected = self.gitlab.map(|gitlab| gitlab.value.url(tokens::PATH));
@@ -236,17 +239,26 @@ impl Case<'_> {
     }
 
     fn autoredirect(&self, realm: &Endpoint) -> Option<Finding> {
-        let told = self.config.and_then(|it| it.yml.auth.token_autoredirect.as_ref());
-        let is_told = told.and_then(|it| it.value.as_bool()) == Some(true);
+        let told = self.config.map(|it| {
+            it.yml.auth.token_autoredirect.as_ref().and_then(|it| it.value.as_bool()) == Some(true)
+        });
         let heard_here = match self.place {
             Place::Heard { endpoint, .. } => endpoint.host == realm.host,
-            Place::Written => true,
+            Place::Written => false,
         };
-        let redirects = realm.path == AUTOREDIRECT && (is_told || heard_here);
+        let redirects = realm.path == AUTOREDIRECT && told.unwrap_or(heard_here);
         redirects.then(|| {
             let message = "autoredirect sends clients to /auth/token on the registry's own host, \
                            where nobody issues tokens";
-            self.error("autoredirect", message)
+            let finding = self.error("autoredirect", message);
+            let written = self.config.and_then(|it| it.yml.auth.token_autoredirect.as_ref());
+            let finding = self.place_of(finding, "auth.token.autoredirect", written);
+            self.keeper.configure(
+                finding,
+                "GitLab issues tokens under its own address",
+                "registry['autoredirect'] = false",
+                "auth.token.autoredirect: false",
+            )
         })
     }
 
@@ -266,7 +278,12 @@ impl Case<'_> {
             cut(&realm.authority())
         );
         let meant = self.wanted.is_some_and(|wanted| wanted.value.authority() == realm.authority());
-        let severity = if meant { Severity::Warning } else { Severity::Error };
+        // On a node without Rails, what is written here of GitLab's address need not be right.
+        let severity = match (meant, self.has_rails) {
+            (false, _) => Severity::Error,
+            (true, true) => Severity::Warning,
+            (true, false) => Severity::Notice,
+        };
         let finding = self.finding(severity, "realm-elsewhere", message).seen("realm", realm);
         match self.wanted.filter(|_| meant) {
             Some(wanted) => finding.evidence(wanted.evidence("registry['token_realm']")),
@@ -385,6 +402,10 @@ impl Case<'_> {
     }
 }
 
+fn is_not_token(kind: &Located<String>) -> bool {
+    kind.value != "token"
+}
+
 fn shown(finding: Finding, lines: &[&str]) -> Finding {
     lines.iter().take(4).fold(finding, |finding, line| finding.seen("WWW-Authenticate", cut(line)))
 }
@@ -411,6 +432,7 @@ mod tests {
             gitlab: Some(&gitlab),
             config: None,
             wanted: wanted.as_ref(),
+            has_rails: true,
             keeper: Keeper::Package,
         };
         let short = |it: Finding| format!("{:?} {}", it.severity, it.code).to_lowercase();

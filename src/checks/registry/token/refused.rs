@@ -221,10 +221,14 @@ impl<'a> Refused<'a> {
         let token = self.token();
         let time = |seconds: Option<i64>| Some(Timestamp::from_second(seconds?).ok()?.to_string());
         let finding = self.error(code, message).follows(Cause::Clock);
-        let finding = [("valid from", time(token.nbf)), ("valid until", time(token.exp))]
-            .into_iter()
-            .filter_map(|(what, value)| Some((what, value?)))
-            .fold(finding, |finding, (what, value)| finding.seen(what, value));
+        let finding = [
+            ("issued at, by GitLab's clock", time(token.iat)),
+            ("valid from", time(token.nbf)),
+            ("valid until", time(token.exp)),
+        ]
+        .into_iter()
+        .filter_map(|(what, value)| Some((what, value?)))
+        .fold(finding, |finding, (what, value)| finding.seen(what, value));
         let there = self.time_there().map(|time| time.to_string());
         finding.seen("the registry's clock", there.unwrap_or_default()).remedy(
             "Let GitLab's host and the registry's take their time from the same server.",

@@ -57,24 +57,44 @@ impl Way {
 
 /// Goes the way to `path` at an endpoint, over all of its addresses at once.
 pub async fn reach(host: &Host, endpoint: &Endpoint, path: &str) -> Result<Reach, Unknown> {
+    let url = endpoint.url(path);
+    reach_by(host, endpoint, |address| host.ask(HttpGet::new(url.clone(), address))).await
+}
+
+/// The same with another last stage than a plain GET.
+pub async fn reach_by<F>(
+    host: &Host,
+    endpoint: &Endpoint,
+    last: impl Fn(SocketAddr) -> F,
+) -> Result<Reach, Unknown>
+where
+    F: Future<Output = Result<HttpReply, Unknown>>,
+{
     let resolved = host.ask(Resolve { host: endpoint.host.clone() }).await?;
     let addresses: Vec<_> = resolved.addresses().collect();
     if addresses.is_empty() {
         return Ok(Reach::NoName(resolved));
     }
-    let ways = addresses.into_iter().map(|address| async move {
+    let ways = addresses.into_iter().map(|address| {
         let address = SocketAddr::new(address, endpoint.port);
-        Ok(Way { address, stage: stage(host, endpoint, path, address).await? })
+        let last = &last;
+        async move {
+            let stage = stage(host, endpoint, address, || last(address)).await?;
+            Ok(Way { address, stage })
+        }
     });
     Ok(Reach::Ways(try_join_all(ways).await?))
 }
 
-async fn stage(
+async fn stage<F>(
     host: &Host,
     endpoint: &Endpoint,
-    path: &str,
     address: SocketAddr,
-) -> Result<Stage, Unknown> {
+    last: impl FnOnce() -> F,
+) -> Result<Stage, Unknown>
+where
+    F: Future<Output = Result<HttpReply, Unknown>>,
+{
     if let Connected::Failed(failure) = host.ask(Connect { address }).await? {
         return Ok(Stage::Connection(failure));
     }
@@ -84,7 +104,7 @@ async fn stage(
     {
         return Ok(Stage::Tls(failure));
     }
-    Ok(match host.ask(HttpGet::new(endpoint.url(path), address)).await? {
+    Ok(match last().await? {
         HttpReply::Answered(response) => Stage::Answered(response),
         HttpReply::Failed(failure) => Stage::Http(failure),
     })

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod credentials;
 mod output;
 mod page;
 mod runner;

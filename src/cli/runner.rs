@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{LookArgs, SelectArgs};
+use super::credentials;
 use super::output::progress;
 use crate::checks::Selection;
 use crate::examination::Examination;
@@ -25,7 +26,8 @@ pub(super) fn machine(args: &LookArgs) -> anyhow::Result<Machine> {
         elsewhere: scope.root.is_some() || !scope.maps.is_empty(),
         thresholds: args.threshold.iter().cloned().collect(),
     };
-    Ok(Machine::new(scope, request, args.timeout).at(args.at))
+    let credentials = credentials::given(args.credentials.as_deref())?;
+    Ok(Machine::new(scope, request, args.timeout).at(args.at).with_credentials(credentials))
 }
 
 /// The examination that the flags describe; a replay, which waits for nothing, has no deadline.

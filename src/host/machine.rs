@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::credentials::{Credentials, LoginOnce};
 use super::request::Request;
 use super::system::Accounts;
 use super::{Unknown, crash, stopwatch};
@@ -52,6 +53,8 @@ pub struct Machine {
     file_gate: Semaphore,
     large_files: Arc<Mutex<()>>,
     accounts: Arc<OnceLock<Accounts>>,
+    credentials: Credentials,
+    login: LoginOnce,
 }
 
 impl Machine {
@@ -66,6 +69,8 @@ impl Machine {
             file_gate: Semaphore::new(FILE_LOOKS),
             large_files: Arc::default(),
             accounts: Arc::default(),
+            credentials: Credentials::default(),
+            login: LoginOnce::default(),
         }
     }
 
@@ -73,6 +78,12 @@ impl Machine {
     #[must_use]
     pub fn at(self, at: Option<Timestamp>) -> Self {
         Self { at, ..self }
+    }
+
+    /// The same machine, with what one login may be tried with.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self { credentials, ..self }
     }
 
     /// The same machine, of which only files are looked at; `why` is told in the report.
@@ -101,6 +112,16 @@ impl Machine {
     /// The time that the administrator wants judged, if not now.
     pub(super) fn judged_at(&self) -> Option<Timestamp> {
         self.at
+    }
+
+    /// With what to log in.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What the one login of this run has come to.
+    pub(super) fn login(&self) -> &LoginOnce {
+        &self.login
     }
 
     /// Where files are looked for.

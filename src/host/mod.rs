@@ -15,6 +15,7 @@
 
 pub mod account;
 pub mod crash;
+pub mod credentials;
 mod machine;
 mod question;
 mod recording;
@@ -26,6 +27,7 @@ mod unknown;
 pub mod environment;
 pub mod files;
 pub mod network;
+pub mod processes;
 pub mod request;
 pub mod system;
 pub mod time_services;

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::gitlab::{found, generated, scalar};
 use super::registry::{self, Config};
-use super::{Kind, Settings, Source, Sourced, Written, kind, rails_root, settings};
+use super::{Endpoint, Kind, Settings, Source, Sourced, Written, kind, rails_root, settings};
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
 use crate::parse::gitlab_yml::Registry;
@@ -16,6 +16,12 @@ pub const PACKAGE_KEY: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab-registry.
 
 /// Where the Linux package writes the certificate that the registry trusts.
 pub const PACKAGE_BUNDLE: &str = "/var/opt/gitlab/registry/gitlab-registry.crt";
+
+/// The service for which GitLab issues a registry's tokens (`Auth::ContainerRegistryAuthenticationService`).
+pub const SERVICE: &str = "container_registry";
+
+/// The path at which GitLab issues tokens.
+pub const PATH: &str = "/jwt/auth";
 
 /// The issuer of the Linux package, unless it is told another.
 const PACKAGE_ISSUER: &str = "omnibus-gitlab-issuer";
@@ -93,6 +99,15 @@ fn written_issuer(settings: &Settings) -> Result<Sourced<String>, Unknown> {
 /// The file with the certificates that the registry trusts; `None` where it is told none.
 pub fn bundle(config: &Config) -> Option<Sourced<Utf8PathBuf>> {
     config.yml.auth.token_rootcertbundle.as_ref().map(|it| in_config(config, it))
+}
+
+/// Where the registry of this host sends clients for a token, as it is told; `None` where there is
+/// no such registry, or it is told nothing that is a URL.
+pub async fn configured_realm(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let Some(Config { path, yml, .. }) = registry::config(host).await? else { return Ok(None) };
+    let Some(realm) = &yml.auth.token_realm else { return Ok(None) };
+    let endpoint = Endpoint::parse(&realm.value.to_string()).ok();
+    Ok(endpoint.map(|value| Sourced { value, source: found(&path, realm) }))
 }
 
 /// The file with the public keys that a registry of Distribution 3 trusts.

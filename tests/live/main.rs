@@ -54,4 +54,5 @@ mod site;
 mod standin;
 mod stores;
 mod tls;
+mod token;
 mod trust;

@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use crate::host::network::{Body, Response};
+use crate::parse::challenge;
 
 /// The header that only a registry sends.
 pub const VERSION_HEADER: &str = "docker-distribution-api-version";
@@ -94,9 +95,9 @@ pub fn is_versioned(response: &Response) -> bool {
 /// Whether a registry's way of asking for a token is among the challenges; a proxy may have taken
 /// the version header away.
 fn is_token_challenge(response: &Response) -> bool {
-    response.all("www-authenticate").any(|challenge| {
-        let challenge = challenge.to_ascii_lowercase();
-        ["bearer ", "realm=", "service="].iter().all(|part| challenge.contains(part))
+    let mut challenges = response.all("www-authenticate").flat_map(challenge::read);
+    challenges.any(|it| {
+        it.is_bearer() && it.parameter("realm").is_some() && it.parameter("service").is_some()
     })
 }
 

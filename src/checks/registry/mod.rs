@@ -4,6 +4,8 @@ use super::Group;
 
 mod addresses;
 mod api;
+mod asking;
+mod auth;
 mod compatibility;
 mod debug_report;
 mod debug_server;
@@ -12,12 +14,16 @@ mod garbage_collection;
 mod issuer;
 mod keeper;
 mod notifications;
+mod passes;
 mod proxy_headers;
+mod read_only;
+mod realm;
 mod redirect;
 mod repository_names;
 mod signing_key;
 mod startup;
 mod storage_driver;
+mod token;
 
 /// Checks of the container registry.
 pub(super) static GROUP: Group = Group {
@@ -25,6 +31,8 @@ pub(super) static GROUP: Group = Group {
     about: "the container registry, its token flow and its storage settings",
     checks: &[
         &api::CHECK,
+        &auth::CHECK,
+        &token::CHECK,
         &debug_server::CHECK,
         &notifications::CHECK,
         &storage_driver::CHECK,
@@ -34,6 +42,7 @@ pub(super) static GROUP: Group = Group {
         &signing_key::CHECK,
         &issuer::CHECK,
         &garbage_collection::CHECK,
+        &read_only::CHECK,
         &compatibility::CHECK,
     ],
 };

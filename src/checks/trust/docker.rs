@@ -7,6 +7,7 @@ use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
 use crate::install::docker::Unverified;
 use crate::install::{self, Endpoint, Source};
+use crate::parse::challenge;
 use daemon::Daemon;
 pub(super) use daemon::accepted_without_folder;
 
@@ -143,9 +144,9 @@ async fn realm(host: &Host, registry: &Endpoint) -> Result<Option<Endpoint>, Unk
 }
 
 /// The realm of a challenge such as `Bearer realm="https://gitlab/jwt/auth",service="..."`.
-fn realm_of(challenge: &str) -> Option<Endpoint> {
-    let (_, rest) = challenge.split_once("realm=\"")?;
-    let (realm, _) = rest.split_once('"')?;
+fn realm_of(line: &str) -> Option<Endpoint> {
+    let challenges = challenge::read(line);
+    let realm = challenges.iter().find_map(|challenge| challenge.parameter("realm"))?;
     Endpoint::parse(realm).ok().map(|realm| realm.server())
 }
 

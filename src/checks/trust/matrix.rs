@@ -1,7 +1,7 @@
 //! The trust matrix: which client on this host accepts which endpoint, through which file, and why
 //! others refuse.
 
-mod clients;
+pub(super) mod clients;
 mod object_store;
 
 use futures::future::join_all;

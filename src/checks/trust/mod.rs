@@ -2,6 +2,7 @@
 
 use super::Group;
 
+mod acceptance;
 mod client;
 mod docker;
 mod docker_insecure;
@@ -14,6 +15,7 @@ mod shown;
 mod system;
 mod tell;
 
+pub(in crate::checks) use acceptance::{said, voucher};
 pub(in crate::checks) use matrix::{Asker, refusals};
 pub use matrix::{Cell, Matrix, Row, matrix};
 

@@ -13,6 +13,7 @@ mod metadata_tree;
 pub(in crate::host) mod open;
 mod read;
 mod registry_config;
+mod registry_log;
 mod registry_tags;
 mod sample;
 mod service_trust;
@@ -37,6 +38,7 @@ pub use metadata_tree::{
 };
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
+pub use registry_log::RegistryLog;
 pub use registry_tags::{
     NameOddity, OddEntry, RegistryTags, RepositoryNames, TagListing, TagOddity, TagTree,
 };

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, RequestBuilder, Url, redirect};
+use rustls::client::danger::ServerCertVerifier;
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
@@ -36,8 +37,9 @@ const MAX_VALUES: usize = 20;
 const MAX_DEPTH: usize = 32;
 
 /// The header fields that tell who answered. Nothing that can hold a secret is among them.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "age",
+    "allow",
     "content-type",
     "date",
     "docker-distribution-api-version",
@@ -147,27 +149,56 @@ impl Question for HttpGet {
 
     async fn look(&self, machine: &Machine) -> Result<HttpReply, Unknown> {
         let _permit = machine.network().await?;
-        let url = Url::parse(&self.url)
-            .map_err(|error| Unknown::Unreadable(format!("{}: {error}", self.url)))?;
-        let client = http_client(&url, self.address, machine.stage())?;
+        let peer = Peer { url: &self.url, address: self.address, verifier: Witness::anybody() };
         let (sent, left) = (Timestamp::now(), Instant::now());
-        Ok(match client.get(url).send().await {
+        Ok(match peer.send(machine.stage(), Client::get).await? {
             Ok(response) => {
                 let times = Times::of(sent, left.elapsed());
                 HttpReply::Answered(read(response, times).await)
             }
-            Err(error) => match obstacle_in(self.address, &error) {
-                Some(unknown) => return Err(unknown),
-                None => HttpReply::Failed(failure(&error, machine.stage())),
-            },
+            Err(failure) => HttpReply::Failed(failure),
         })
     }
 }
 
-fn http_client(url: &Url, address: SocketAddr, deadline: Duration) -> Result<Client, Unknown> {
+/// Whom a request goes to.
+pub(super) struct Peer<'a> {
+    pub(super) url: &'a str,
+    /// Where to connect, whatever the name in the URL resolves to.
+    pub(super) address: SocketAddr,
+    /// Who is believed to be the server.
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+}
+
+impl Peer<'_> {
+    /// Sends a request and waits for the head of the response.
+    pub(super) async fn send(
+        self,
+        deadline: Duration,
+        request: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<Result<reqwest::Response, Failure>, Unknown> {
+        let url = Url::parse(self.url)
+            .map_err(|error| Unknown::Unreadable(format!("{}: {error}", self.url)))?;
+        let client = http_client(&url, self.address, self.verifier, deadline)?;
+        match request(&client, url).send().await {
+            Ok(response) => Ok(Ok(response)),
+            Err(error) => match obstacle_in(self.address, &error) {
+                Some(unknown) => Err(unknown),
+                None => Ok(Err(failure(&error, deadline))),
+            },
+        }
+    }
+}
+
+fn http_client(
+    url: &Url,
+    address: SocketAddr,
+    verifier: Arc<dyn ServerCertVerifier>,
+    deadline: Duration,
+) -> Result<Client, Unknown> {
     let host = url.host_str().unwrap_or_default();
     Client::builder()
-        .tls_backend_preconfigured(client(Arc::new(Witness::default()))?)
+        .tls_backend_preconfigured(client(verifier)?)
         .user_agent(concat!("gldoctor/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .no_proxy()
@@ -192,6 +223,16 @@ impl Times {
 }
 
 async fn read(mut response: reqwest::Response, times: Times) -> Response {
+    let (status, fields) = head(&response);
+    let body = match content(&mut response).await {
+        Ok(content) => classify(&content),
+        Err(body) => body,
+    };
+    Response { status, fields, body, times: Some(times) }
+}
+
+/// The status and the fields that are kept.
+pub(super) fn head(response: &reqwest::Response) -> (u16, BTreeMap<String, Vec<String>>) {
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in FIELDS {
         let values = response.headers().get_all(name).iter().take(MAX_VALUES);
@@ -201,9 +242,7 @@ async fn read(mut response: reqwest::Response, times: Times) -> Response {
             fields.insert(name.to_owned(), texts);
         }
     }
-    let status = response.status().as_u16();
-    let body = body(&mut response).await;
-    Response { status, fields, body, times: Some(times) }
+    (response.status().as_u16(), fields)
 }
 
 /// A field as far as it is kept. A redirect to an object store carries a signature in its query.
@@ -216,22 +255,23 @@ fn shown(name: &str, value: &str) -> String {
     if value.contains('?') { format!("{address}?...") } else { address }
 }
 
-async fn body(response: &mut reqwest::Response) -> Body {
+/// The bytes of a body, or why they are not all there.
+pub(super) async fn content(response: &mut reqwest::Response) -> Result<Vec<u8>, Body> {
     let mut content = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => content.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(_) => return Body::Unfinished,
+            Ok(None) => return Ok(content),
+            Err(_) => return Err(Body::Unfinished),
         }
         if content.len() > MAX_BODY {
-            return Body::TooLarge;
+            return Err(Body::TooLarge);
         }
     }
-    classify(&content)
 }
 
-fn classify(content: &[u8]) -> Body {
+/// A body, by what it is.
+pub(super) fn classify(content: &[u8]) -> Body {
     if content.is_empty() {
         return Body::Empty;
     }

@@ -7,9 +7,14 @@ mod chrony;
 mod connect;
 mod dns;
 mod http;
+mod mint;
 mod ntp;
+mod pinned;
 mod resolve;
+mod sealed;
 mod tls;
+mod token_ping;
+mod token_request;
 
 pub use chrony::{ChronyReply, ChronyTracking};
 pub use connect::{Connect, Connected};
@@ -18,6 +23,8 @@ pub use http::{Body, HttpGet, HttpReply, Response, Times};
 pub use ntp::{NtpQuery, NtpReply};
 pub use resolve::{Resolve, Resolved};
 pub use tls::{Handshake, TlsHandshake};
+pub use token_ping::{Asking, PingReply, TokenFrom, TokenPing};
+pub use token_request::{Login, TokenAnswer, TokenReply, TokenRequest};
 
 use std::io;
 use std::time::Duration;

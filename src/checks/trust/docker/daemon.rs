@@ -97,7 +97,9 @@ impl<'a> Daemon<'a> {
         };
         for shown in chains.iter().filter(|shown| !same(shown)) {
             let (judgement, finding) = tell::examine(host, &self.client(), realm, shown).await?;
-            let finding = finding.map(|finding| self.of_realm(finding));
+            let finding = finding.map(|it| {
+                self.of_realm(it).explains(Cause::Refused(format!("Docker {}", realm.socket())))
+            });
             verdict.add(self.as_docker_takes_it(realm, finding, &judgement));
         }
         Ok(chains.len())

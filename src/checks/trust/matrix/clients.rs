@@ -29,7 +29,7 @@ const BUNDLES: [&str; 4] = [
 
 /// A client, as a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub(in crate::checks::trust) enum Who {
     Docker,
     Podman,
     Containerd,
@@ -40,15 +40,15 @@ pub(super) enum Who {
 }
 
 /// What a client is given for an endpoint.
-pub(super) struct Equipped {
-    pub(super) client: Client,
-    pub(super) files: Vec<(Utf8PathBuf, Vec<Der>)>,
+pub(in crate::checks::trust) struct Equipped {
+    pub(in crate::checks::trust) client: Client,
+    pub(in crate::checks::trust) files: Vec<(Utf8PathBuf, Vec<Der>)>,
     /// Why it verifies nothing there, if it does not.
-    pub(super) unverified: Option<String>,
+    pub(in crate::checks::trust) unverified: Option<String>,
 }
 
 impl Who {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::checks::trust) fn name(self) -> &'static str {
         match self {
             Self::Docker => "Docker",
             Self::Podman => "podman",
@@ -62,7 +62,7 @@ impl Who {
 }
 
 /// The clients that are on this host. git and curl may be anywhere.
-pub(super) async fn present(host: &Host) -> Result<Vec<Who>, Unknown> {
+pub(in crate::checks::trust) async fn present(host: &Host) -> Result<Vec<Who>, Unknown> {
     let any = async |paths: &[&str]| {
         for path in paths {
             if host.ask(FileFacts::of(*path)).await?.is_some() {
@@ -85,7 +85,11 @@ pub(super) async fn present(host: &Host) -> Result<Vec<Who>, Unknown> {
 }
 
 /// What a client is given for an endpoint.
-pub(super) async fn equip(host: &Host, who: Who, endpoint: &Endpoint) -> Result<Equipped, Unknown> {
+pub(in crate::checks::trust) async fn equip(
+    host: &Host,
+    who: Who,
+    endpoint: &Endpoint,
+) -> Result<Equipped, Unknown> {
     let go = |files| Equipped { client: Client::Go, files, unverified: None };
     Ok(match who {
         Who::Docker => {

@@ -1,0 +1,521 @@
+//! From what a registry says to a client without a token to what is wrong with it.
+
+use std::net::SocketAddr;
+
+use crate::checks::path::cut;
+use crate::checks::registry::examined::PATH;
+use crate::checks::registry::keeper::Keeper;
+use crate::checks::shell::word;
+use crate::checks::{Cause, Finding, Severity, docs};
+use crate::install::registry::Config;
+use crate::install::tokens::{self, SERVICE};
+use crate::install::{Endpoint, Sourced};
+use crate::parse::challenge::{Challenge, as_docker_reads, read};
+use crate::parse::setting::{Located, Scalar};
+
+/// A registry, and what is known of those around it.
+pub(super) struct Case<'a> {
+    /// Where it says so.
+    pub(super) place: Place<'a>,
+    /// GitLab's address, where it is known.
+    pub(super) gitlab: Option<&'a Sourced<Endpoint>>,
+    /// Its configuration, where it lies on this host.
+    pub(super) config: Option<&'a Config>,
+    /// `registry['token_realm']`, where the administrator wrote it.
+    pub(super) wanted: Option<&'a Sourced<Endpoint>>,
+    /// Whether GitLab's Rails is set up on this host.
+    pub(super) has_rails: bool,
+    /// Which commands mend it.
+    pub(super) keeper: Keeper,
+}
+
+/// Where the registry says what it says.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In an answer.
+    Heard {
+        /// Where it was asked.
+        endpoint: &'a Endpoint,
+        /// Which address answered.
+        address: SocketAddr,
+    },
+    /// In its configuration: this is what it would answer.
+    Written,
+}
+
+/// The answer that a configuration makes: its status, and the lines of `WWW-Authenticate`.
+pub(super) fn written(config: &Config) -> (u16, Vec<String>) {
+    let auth = &config.yml.auth;
+    let Some(kind) = auth.types.first() else { return (200, Vec::new()) };
+    match kind.value.as_str() {
+        "none" => (200, Vec::new()),
+        "token" => {
+            let redirects = auth.token_autoredirect.as_ref().and_then(|it| it.value.as_bool());
+            let realm = if redirects == Some(true) {
+                // What stands before it is the host by which a client asked.
+                Some(format!("https://registry{AUTOREDIRECT}"))
+            } else {
+                auth.token_realm.as_ref().map(|it| it.value.to_string())
+            };
+            let service = auth.token_service.as_ref().map(|it| it.value.to_string());
+            let parameters = [("realm", realm), ("service", service)].into_iter();
+            let parameters = parameters.filter_map(|(name, value)| {
+                let value = value?.replace('\\', r"\\").replace('"', "\\\"");
+                Some(format!("{name}=\"{value}\""))
+            });
+            (401, vec![format!("Bearer {}", parameters.collect::<Vec<_>>().join(","))])
+        }
+        "htpasswd" => (401, vec!["Basic realm=\"registry\"".to_owned()]),
+        other => (401, vec![other.to_owned()]),
+    }
+}
+
+/// Where a registry with `autoredirect` sends its clients: a path that only its own host has.
+const AUTOREDIRECT: &str = "/auth/token";
+
+/// How the settings of a registry of one's own are mended.
+const OWN_MEND: [&str; 2] =
+    ["sudoedit /etc/docker/registry/config.yml", "sudo systemctl restart docker-registry"];
+
+impl Case<'_> {
+    /// Everything that is wrong with an answer.
+    pub(super) fn judge(&self, status: u16, lines: &[&str]) -> Vec<Finding> {
+        if status == 200 {
+            return vec![self.open()];
+        }
+        let understood: Vec<Challenge> = lines.iter().flat_map(|line| read(line)).collect();
+        let Some(meant) = understood.iter().find(|it| it.is_bearer()) else {
+            return vec![self.no_bearer(&understood, lines)];
+        };
+        let docker: Vec<Challenge> =
+            lines.iter().filter_map(|line| as_docker_reads(line)).collect();
+        let Some(heard) = docker.iter().find(|it| it.is_bearer()) else {
+            return vec![self.hidden(lines)];
+        };
+        let lost = |name: &str| heard.parameter(name) != meant.parameter(name);
+        if lost("realm") || lost("service") {
+            return vec![self.malformed(lines)];
+        }
+        let mut findings: Vec<_> = self.realm(meant.parameter("realm")).into_iter().collect();
+        findings.extend(self.service(meant.parameter("service")));
+        findings
+    }
+
+    fn open(&self) -> Finding {
+        let finding = match self.place {
+            Place::Heard { .. } => self
+                .error("open", "lets everybody in without a token: anyone may pull and push")
+                .seen(format!("GET {PATH}"), "HTTP 200"),
+            Place::Written => {
+                self.error("open", "auth is missing: anyone may pull and push without a token")
+            }
+        };
+        match self.keeper {
+            keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
+                keeper.advice(
+                    "let reconfigure write the registry's config.yml anew: the package always \
+                     writes auth.token into it",
+                ),
+                [
+                    "sudo grep -n -A6 '^auth:' /var/opt/gitlab/registry/config.yml",
+                    "sudo gitlab-ctl reconfigure",
+                    "sudo gitlab-ctl restart registry",
+                ],
+            ),
+            Keeper::Systemd => finding.remedy(
+                "Write auth.token with realm, service, issuer and rootcertbundle into its \
+                 config.yml, and restart it.",
+                OWN_MEND,
+            ),
+        }
+    }
+
+    fn no_bearer(&self, understood: &[Challenge], lines: &[&str]) -> Finding {
+        let finding = match (understood.first(), self.place) {
+            (None, _) => self.error(
+                "challenge-missing",
+                "refuses with 401, but does not say how to log in (no WWW-Authenticate)",
+            ),
+            (Some(other), Place::Written) => self.error(
+                "not-bearer",
+                format!(
+                    "auth is '{}', not token: GitLab's logins are worth nothing",
+                    cut(&other.scheme)
+                ),
+            ),
+            (Some(other), Place::Heard { .. }) => self.error(
+                "not-bearer",
+                format!("asks for '{}', not for a token of GitLab's", cut(&other.scheme)),
+            ),
+        };
+        let finding = shown(finding, lines);
+        let finding = match self.place {
+            // What stands in front of a registry that gives another answer breaks all of it.
+            Place::Heard { endpoint, .. } => finding.on_way_to(endpoint),
+            Place::Written => finding,
+        };
+        let by_registry = self.config.is_some_and(|it| it.yml.auth.types.iter().any(is_not_token));
+        if by_registry {
+            return self.configured(finding);
+        }
+        finding.remedy(
+            "Let the proxy in front pass the registry's own WWW-Authenticate, and ask for no login \
+             itself; if it is the registry that says so, its auth has to be token.",
+            self.ask_again(),
+        )
+    }
+
+    fn hidden(&self, lines: &[&str]) -> Finding {
+        let message = "asks for a token, but Docker does not see it: of several challenges in one \
+                       line it reads the first alone";
+        shown(self.error("challenge-hidden", message), lines).remedy(
+            "Let the proxy in front pass the registry's WWW-Authenticate as a line of its own, or \
+             send no challenge of its own.",
+            self.ask_again(),
+        )
+    }
+
+    fn malformed(&self, lines: &[&str]) -> Finding {
+        let message = "its WWW-Authenticate is malformed: Docker stops reading there, and misses \
+                       where to fetch a token";
+        shown(self.error("challenge-malformed", message), lines).remedy(
+            "Let the proxy in front pass the registry's WWW-Authenticate unchanged: every value in \
+             quotes, a comma between them.",
+            self.ask_again(),
+        )
+    }
+
+    /// Where it sends clients.
+    fn realm(&self, realm: Option<&str>) -> Option<Finding> {
+        let mend = |finding: Finding| Some(self.configured(finding));
+        let Some(realm) = realm.filter(|realm| !realm.is_empty()) else {
+            return mend(
+                self.error("realm-missing", "does not say where to fetch a token (realm)"),
+            );
+        };
+        let Ok(endpoint) = Endpoint::parse(realm) else {
+            let message = "sends clients to a realm that is no URL";
+            return mend(self.error("realm-malformed", message).seen("realm", cut(realm)));
+        };
+        let seen = |finding: Finding| finding.seen("realm", &endpoint);
+        if let Some(finding) = self.autoredirect(&endpoint) {
+            return Some(finding);
+        }
+        let path = endpoint.path.replace("//", "/");
+        let expected = self.gitlab.map(|gitlab| gitlab.value.url(tokens::PATH));
+        let right_path = match self.gitlab {
+            Some(gitlab) if self.is_same_host(&endpoint) => {
+                path == format!("{}{}", gitlab.value.path, tokens::PATH)
+            }
+            _ => path.ends_with(tokens::PATH),
+        };
+        if !right_path {
+            let message = format!(
+                "sends clients to {} for a token, where GitLab issues none",
+                cut(&endpoint.to_string())
+            );
+            let finding = self.error("realm-path", message);
+            return mend(self.expecting(finding, expected.as_deref()));
+        }
+        if self.gitlab.is_some() && !self.is_same_host(&endpoint) {
+            let finding = self.elsewhere(&endpoint);
+            return mend(self.expecting(finding, expected.as_deref()));
+        }
+        if endpoint.https {
+            return None;
+        }
+        let message = "sends clients to http for a token: their passwords go there unencrypted";
+        let plain = self.gitlab.is_some_and(|gitlab| !gitlab.value.https);
+        let severity = if plain { Severity::Warning } else { Severity::Error };
+        let finding = seen(self.finding(severity, "realm-http", message));
+        if plain {
+            return Some(finding.remedy(
+                "Let external_url in gitlab.rb start with https://, and reconfigure; the realm \
+                 follows it.",
+                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+            ));
+        }
+        mend(self.expecting(finding, expected.as_deref()))
+    }
+
+    fn autoredirect(&self, realm: &Endpoint) -> Option<Finding> {
+        let told = self.config.map(|it| {
+            it.yml.auth.token_autoredirect.as_ref().and_then(|it| it.value.as_bool()) == Some(true)
+        });
+        let heard_here = match self.place {
+            Place::Heard { endpoint, .. } => endpoint.host == realm.host,
+            Place::Written => false,
+        };
+        let redirects = realm.path == AUTOREDIRECT && told.unwrap_or(heard_here);
+        redirects.then(|| {
+            let message = "autoredirect sends clients to /auth/token on the registry's own host, \
+                           where nobody issues tokens";
+            let finding = self.error("autoredirect", message);
+            let written = self.config.and_then(|it| it.yml.auth.token_autoredirect.as_ref());
+            let finding = self.place_of(finding, "auth.token.autoredirect", written);
+            self.keeper.configure(
+                finding,
+                "GitLab issues tokens under its own address",
+                "registry['autoredirect'] = false",
+                "auth.token.autoredirect: false",
+            )
+        })
+    }
+
+    fn is_same_host(&self, realm: &Endpoint) -> bool {
+        self.gitlab.is_some_and(|gitlab| {
+            let gitlab = &gitlab.value;
+            // Another scheme brings another port along.
+            gitlab.host == realm.host && (gitlab.https != realm.https || gitlab.port == realm.port)
+        })
+    }
+
+    /// Another host than GitLab's. An administrator who wrote it may know why.
+    fn elsewhere(&self, realm: &Endpoint) -> Finding {
+        let gitlab = self.gitlab.map(|gitlab| gitlab.value.authority()).unwrap_or_default();
+        let message = format!(
+            "sends clients to {} for a token, but GitLab is {gitlab}",
+            cut(&realm.authority())
+        );
+        let meant = self.wanted.is_some_and(|wanted| wanted.value.authority() == realm.authority());
+        // On a node without Rails, what is written here of GitLab's address need not be right.
+        let severity = match (meant, self.has_rails) {
+            (false, _) => Severity::Error,
+            (true, true) => Severity::Warning,
+            (true, false) => Severity::Notice,
+        };
+        let finding = self.finding(severity, "realm-elsewhere", message).seen("realm", realm);
+        match self.wanted.filter(|_| meant) {
+            Some(wanted) => finding.evidence(wanted.evidence("registry['token_realm']")),
+            None => finding,
+        }
+    }
+
+    /// For which service it wants the token.
+    fn service(&self, service: Option<&str>) -> Option<Finding> {
+        let finding = match service.filter(|service| !service.is_empty()) {
+            Some(SERVICE) => return None,
+            Some(other) => self
+                .error(
+                    "wrong-service",
+                    format!("wants a token for '{}', for which GitLab issues none", cut(other)),
+                )
+                .seen("expected", SERVICE),
+            None => {
+                self.error("service-missing", "does not say for which service it wants a token")
+            }
+        };
+        let written = self.config.and_then(|it| it.yml.auth.token_service.as_ref());
+        let finding = self.place_of(finding, "auth.token.service", written).follows(Cause::Tokens);
+        Some(match self.keeper {
+            keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
+                keeper.advice(
+                    "let reconfigure write the registry's config.yml anew: the package always \
+                     writes service: container_registry",
+                ),
+                ["sudo gitlab-ctl reconfigure", "sudo gitlab-ctl restart registry"],
+            ),
+            Keeper::Systemd => finding.remedy(
+                "Let auth.token.service in its config.yml be container_registry, and restart it.",
+                OWN_MEND,
+            ),
+        })
+    }
+
+    fn expecting(&self, finding: Finding, expected: Option<&str>) -> Finding {
+        let written = self.config.and_then(|it| it.yml.auth.token_realm.as_ref());
+        let finding = self.place_of(finding, "auth.token.realm", written);
+        match (expected, self.gitlab) {
+            (Some(expected), Some(gitlab)) => {
+                finding.evidence(gitlab.source.evidence("expected by external_url", expected))
+            }
+            _ => finding,
+        }
+    }
+
+    /// Where a setting of the registry stands, where that is on this host.
+    fn place_of(&self, finding: Finding, name: &str, setting: Option<&Located<Scalar>>) -> Finding {
+        let (Some(config), Some(setting)) = (self.config, setting) else { return finding };
+        let evidence = crate::checks::Evidence::new(name, &setting.value);
+        finding.evidence(match &setting.variable {
+            Some(_) => evidence,
+            None => evidence.at(config.path.as_str(), setting.line),
+        })
+    }
+
+    /// The mend of the realm.
+    fn configured(&self, finding: Finding) -> Finding {
+        let url = self.gitlab.map(|gitlab| gitlab.value.url(tokens::PATH));
+        match self.keeper {
+            keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
+                keeper.advice(
+                    "take registry['token_realm'] out of gitlab.rb, so that it follows \
+                     external_url, and reconfigure",
+                ),
+                [
+                    "sudo grep -n token_realm /etc/gitlab/gitlab.rb",
+                    "sudo gitlab-ctl reconfigure",
+                    "sudo gitlab-ctl restart registry",
+                ],
+            ),
+            Keeper::Systemd => {
+                let url = url.unwrap_or_else(|| "GitLab's address and /jwt/auth".to_owned());
+                finding.remedy(
+                    format!("Let auth.token.realm in its config.yml be {url}, and restart it."),
+                    OWN_MEND,
+                )
+            }
+        }
+    }
+
+    /// The request by hand.
+    fn ask_again(&self) -> Vec<String> {
+        match self.place {
+            Place::Heard { endpoint, .. } => {
+                vec![format!("curl -ksi --max-time 10 {}", word(&endpoint.url(PATH)))]
+            }
+            Place::Written => Vec::new(),
+        }
+    }
+
+    fn error(&self, code: &'static str, message: impl Into<String>) -> Finding {
+        self.finding(Severity::Error, code, message)
+    }
+
+    fn finding(
+        &self,
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Finding {
+        let message = message.into();
+        let finding = match (self.place, self.config) {
+            (Place::Heard { endpoint, address }, _) => {
+                Finding::new(severity, code, endpoint.to_string(), message).seen("address", address)
+            }
+            (Place::Written, Some(config)) => {
+                Finding::new(severity, code, config.path.as_str(), message)
+            }
+            (Place::Written, None) => Finding::new(severity, code, "config.yml", message),
+        };
+        finding.docs(docs::REGISTRY)
+    }
+}
+
+fn is_not_token(kind: &Located<String>) -> bool {
+    kind.value != "token"
+}
+
+fn shown(finding: Finding, lines: &[&str]) -> Finding {
+    lines.iter().take(4).fold(finding, |finding, line| finding.seen("WWW-Authenticate", cut(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::install::Source;
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint::parse(url).unwrap()
+    }
+
+    fn codes_for(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) -> Vec<String> {
+        let registry = endpoint("https://git.test:5050");
+        let gitlab = Sourced::default(endpoint(gitlab), "a test");
+        let wanted = wanted.map(|url| Sourced {
+            value: endpoint(url),
+            source: Source::File { path: "/etc/gitlab/gitlab.rb".into(), line: Some(3) },
+        });
+        let address = "10.0.0.1:5050".parse().unwrap();
+        let case = Case {
+            place: Place::Heard { endpoint: &registry, address },
+            gitlab: Some(&gitlab),
+            config: None,
+            wanted: wanted.as_ref(),
+            has_rails: true,
+            keeper: Keeper::Package,
+        };
+        let short = |it: Finding| format!("{:?} {}", it.severity, it.code).to_lowercase();
+        case.judge(status, lines).into_iter().map(short).collect()
+    }
+
+    fn codes(lines: &[&str]) -> Vec<String> {
+        codes_for("https://git.test", None, 401, lines)
+    }
+
+    fn challenge(realm: &str) -> String {
+        format!(r#"Bearer realm="{realm}",service="container_registry""#)
+    }
+
+    #[test]
+    fn the_challenge_of_gitlab_s_registry_is_no_finding() {
+        let none: [&str; 0] = [];
+        assert_eq!(codes(&[&challenge("https://git.test/jwt/auth")]), none);
+        assert_eq!(codes(&[&challenge("https://git.test:443//jwt/auth")]), none);
+        assert_eq!(codes(&["Negotiate", &challenge("https://git.test/jwt/auth")]), none);
+        let below = challenge("https://git.test/gitlab/jwt/auth");
+        assert_eq!(codes_for("https://git.test/gitlab", None, 401, &[&below]), none);
+    }
+
+    #[test]
+    fn whoever_needs_no_token_is_an_error() {
+        assert_eq!(codes_for("https://git.test", None, 200, &[]), ["error open"]);
+    }
+
+    #[test]
+    fn docker_has_to_understand_the_challenge() {
+        assert_eq!(codes(&[]), ["error challenge-missing"]);
+        assert_eq!(codes(&["Basic realm=\"x\""]), ["error not-bearer"]);
+        let good = challenge("https://git.test/jwt/auth");
+        assert_eq!(codes(&[&format!("Negotiate, {good}")]), ["error challenge-hidden"]);
+        let space = good.replace(',', " ");
+        assert_eq!(codes(&[&space]), ["error challenge-malformed"]);
+        let unquoted = r#"Bearer realm=https://git.test/jwt/auth,service="container_registry""#;
+        assert_eq!(codes(&[unquoted]), ["error challenge-malformed"]);
+    }
+
+    #[test]
+    fn the_realm_has_to_be_gitlab_s() {
+        let realm = |realm: &str| codes(&[&challenge(realm)]);
+        assert_eq!(codes(&["Bearer service=container_registry"]), ["error realm-missing"]);
+        assert_eq!(realm("git.test/jwt/auth"), ["error realm-malformed"]);
+        assert_eq!(realm("https://git.test/jwt"), ["error realm-path"]);
+        assert_eq!(realm("https://git.test/gitlab/jwt/auth"), ["error realm-path"]);
+        assert_eq!(realm("https://git.test/auth/token"), ["error autoredirect"]);
+        assert_eq!(realm("http://git.test/jwt/auth"), ["error realm-http"]);
+        assert_eq!(realm("https://git.test:8443/jwt/auth"), ["error realm-elsewhere"]);
+        assert_eq!(realm("https://other.test/jwt/auth"), ["error realm-elsewhere"]);
+        let other = challenge("https://other.test/jwt/auth");
+        let wanted = Some("https://other.test");
+        assert_eq!(
+            codes_for("https://git.test", wanted, 401, &[&other]),
+            ["warning realm-elsewhere"]
+        );
+        let plain = challenge("http://git.test/jwt/auth");
+        assert_eq!(codes_for("http://git.test", None, 401, &[&plain]), ["warning realm-http"]);
+    }
+
+    #[test]
+    fn the_service_has_to_be_the_one_that_gitlab_knows() {
+        let realm = "Bearer realm=\"https://git.test/jwt/auth\"";
+        assert_eq!(codes(&[realm]), ["error service-missing"]);
+        assert_eq!(codes(&[&format!("{realm},service=docker")]), ["error wrong-service"]);
+    }
+
+    #[test]
+    fn a_configuration_stands_for_the_answer() {
+        let read = |text: &str| {
+            let yml = crate::parse::registry_yml::read(text.as_bytes()).unwrap();
+            written(&Config { path: "/config.yml".into(), yml, generated: true })
+        };
+        assert_eq!(read("version: 0.1").0, 200);
+        let token = "auth: {token: {realm: 'https://git.test/jwt/auth', service: a}}";
+        assert_eq!(
+            read(token),
+            (401, vec![r#"Bearer realm="https://git.test/jwt/auth",service="a""#.to_owned()])
+        );
+        let redirects = read("auth: {token: {realm: x, autoredirect: true}}");
+        assert!(redirects.1[0].contains(AUTOREDIRECT));
+        assert_eq!(read("auth: {htpasswd: {realm: x}}").1, ["Basic realm=\"registry\""]);
+    }
+}

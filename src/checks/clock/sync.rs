@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::files::FileFacts;
 use crate::host::network::{ChronyTracking, NtpQuery};
-use crate::host::system::{Now, System, SystemFacts};
+use crate::host::system::{System, SystemFacts};
 use crate::host::time_services::{Running, TimeServices};
 use crate::host::{Host, Unknown};
 use crate::install::clock::{TimeServer, TimeService, installed, time_servers};
@@ -73,12 +73,17 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         return idle(host, &system, &running).await;
     }
     verdict.add(fighting(&rivals));
-    let now = host.ask(Now).await?;
     let servers = time_servers(host).await?.servers;
     let services = installed(host).await?;
     for (process, name) in rivals {
         let installed = services.iter().find(|service| service.name == name).copied();
-        let judge = Judge { name, process, installed, servers: followed_by(name, &servers), now };
+        let judge = Judge {
+            name,
+            process,
+            installed,
+            servers: followed_by(name, &servers),
+            now: running.at,
+        };
         let (finding, untold) = match name {
             "chrony" => judge.chrony(host.ask(ChronyTracking).await?),
             "ntpd" => judge.ntpd(host.ask(NtpQuery { address: NTPD }).await?),

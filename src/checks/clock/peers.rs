@@ -58,11 +58,8 @@ const REGISTRY_PATH: &str = "/v2/";
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let (gitlab, registry, store) = join!(
-        install::gitlab::external_url(host),
-        install::registry::external(host),
-        install::registry::s3_endpoint(host),
-    );
+    let (gitlab, registry, store) =
+        join!(gitlab(host), registry(host), install::registry::s3_endpoint(host));
     let asked = [
         (Role::Gitlab, GITLAB_PATH, gitlab),
         (Role::Registry, REGISTRY_PATH, registry),
@@ -92,6 +89,24 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let limits = Limits::of(host).await?;
     verdict.add(judge(&known, ntp(host, limits).await.as_ref(), limits));
     Ok(verdict)
+}
+
+/// GitLab's address; on a host with nothing but a registry the one to which that sends its clients.
+async fn gitlab(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    match install::gitlab::external_url(host).await? {
+        Some(address) => Ok(Some(address)),
+        None => install::registry::token_server(host).await,
+    }
+}
+
+/// The registry's address; where it is offered to nobody, the one on which it listens here.
+async fn registry(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    if let Some(address) = install::registry::external(host).await? {
+        return Ok(Some(address));
+    }
+    let Some(inner) = install::registry::internal(host).await? else { return Ok(None) };
+    let hidden = install::registry::out_of_reach(host, &inner.value).await.is_some();
+    Ok((!hidden).then_some(inner))
 }
 
 /// The clock behind an endpoint; of several addresses the one that is farthest from this clock.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, Question, Unknown};
@@ -28,13 +29,15 @@ const FIRST_NAMESPACE: &str = "pid:[4026531836]";
 pub struct TimeServices;
 
 /// What runs here. The processes of containers on this system are theirs and do not count.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The time services, by the names of their processes, and how many processes each has.
     pub services: BTreeMap<String, u32>,
     /// Whether this system sees its own processes only, as a container does. What keeps the clock
     /// is then out of sight.
     pub contained: bool,
+    /// When they were looked at, by this system's clock; not the time that is to be judged.
+    pub at: Timestamp,
 }
 
 impl Question for TimeServices {
@@ -57,9 +60,10 @@ impl Question for TimeServices {
 fn running() -> Result<Running, Unknown> {
     let unreadable = |error: io::Error| Unknown::Unreadable(format!("/proc: {error}"));
     let mut running = Running {
+        services: BTreeMap::new(),
         contained: fs::read_link("/proc/self/ns/pid")
             .is_ok_and(|link| link.as_os_str() != FIRST_NAMESPACE),
-        ..Running::default()
+        at: Timestamp::new(Timestamp::now().as_second(), 0).unwrap_or_default(),
     };
     let mut sees_first = false;
     for entry in fs::read_dir("/proc").map_err(unreadable)? {

@@ -252,6 +252,15 @@ pub async fn storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     }))
 }
 
+/// The server that the registry of this host sends its clients to for a token: GitLab, where the
+/// registry belongs to one.
+pub async fn token_server(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    let Some(config) = config(host).await? else { return Ok(None) };
+    let Some(realm) = &config.yml.auth.token_realm else { return Ok(None) };
+    let Ok(endpoint) = Endpoint::parse(&realm.value.to_string()) else { return Ok(None) };
+    Ok(Some(Sourced { value: endpoint.server(), source: found(&config.path, realm) }))
+}
+
 /// The S3 endpoint that the registry of this host is told; `None` where it keeps its images
 /// elsewhere, or at a place that no setting names.
 pub async fn s3_endpoint(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::clock::{self, Clock};
 use crate::gitlab::{self, REGISTRY_NAME, REGISTRY_PORT, REGISTRY_URL};
 use crate::http::{HttpServer, Response};
-use crate::lab::{CHRONYD, CLIENT, FAKETIME, HOST, Lab, SERVER};
+use crate::lab::{CHRONYD, CLIENT, FAKETIME, HOST, Lab, REGISTRY, SERVER};
 use crate::node::{Node, Ran, Server};
+use crate::pki;
 use crate::rails::Tokens;
 use crate::site::{CONFIG, Report, Site};
 
@@ -205,6 +206,27 @@ fn a_cache_proves_little_and_a_proxy_less_than_the_service() {
     assert_eq!(codes(&about(&lab, 86)), ["unknown"]);
     let root = Report::on(PEERS, &lab.client, &["--root", "/etc"]);
     assert_eq!(codes(&root), ["not_applicable"], "{}", root.ran);
+}
+
+#[test]
+fn a_registry_of_ones_own_is_compared_with_where_its_tokens_come_from() {
+    let Some(lab) = Lab::start(&[REGISTRY]) else { return };
+    let config = format!(
+        "version: 0.1\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: ':5000'}}\nauth: {{token: {{\
+         realm: 'http://{HOST}/jwt/auth', service: container_registry, issuer: gitlab-issuer, \
+         rootcertbundle: /run/ca.crt}}}}\n"
+    );
+    lab.client.write("/etc/docker/registry/config.yml", config);
+    lab.client.write("/run/ca.crt", pki::self_signed(lab.dir(), HOST).pem());
+    let arguments = ["serve", "/etc/docker/registry/config.yml"];
+    let _registry = lab.client.serve(REGISTRY, &arguments, || lab.client.listens(5000));
+    let check = |ahead_ms| {
+        let _gitlab = start(&lab, 80, ahead_ms, &[]);
+        codes(&Report::on(PEERS, &lab.client, &[]))
+    };
+    assert_eq!(check(0), ["passed"]);
+    assert_eq!(check(70_000), ["error registry-behind"]);
+    assert_eq!(check(-70_000), ["warning registry-ahead"]);
 }
 
 #[test]

@@ -65,6 +65,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if let Some(version) = version.filter(|version| !asks(version)) {
         return Err(Stop::NotApplicable(format!("GitLab {version} asks no time server here")));
     }
+    let mut left_out = None;
     for asker in askers {
         match &asker.server {
             Written::Unset => verdict.add([asker.default_left(own_server(host).await.as_deref())]),
@@ -72,14 +73,17 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
                 let why = Unknown::Unreadable(format!("{}: {}", why.source, why.value));
                 verdict.untold(asker.setting(), why);
             }
-            Written::Known(name) => {
-                for heard in hear(host, servers(vec![time_server(name)])).await? {
-                    asker.judge(&mut verdict, name, &heard);
-                }
-            }
+            Written::Known(name) => match hear(host, servers(vec![time_server(name)])).await {
+                Ok(heard) => heard.iter().for_each(|it| asker.judge(&mut verdict, name, it)),
+                Err(Unknown::LeftOut(why)) => left_out = Some(why),
+                Err(why) => verdict.untold(asker.setting(), why),
+            },
         }
     }
-    Ok(verdict)
+    match left_out.filter(|_| verdict.findings.is_empty() && verdict.untold.is_empty()) {
+        Some(why) => Err(Stop::NotApplicable(why)),
+        None => Ok(verdict),
+    }
 }
 
 /// The programs on this node that ask. On a host that runs all of GitLab nobody asks: there is no

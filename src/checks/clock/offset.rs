@@ -62,10 +62,17 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     // What nobody named is not asked: it is on the internet.
     let (defaults, named) = found.servers.into_iter().partition(TimeServer::is_default);
     let limits = Limits::of(host).await?;
-    let mut verdict = judge(&hear(host, servers(named)).await?, limits);
+    let (heard, left_out) = match hear(host, servers(named)).await {
+        Err(Unknown::LeftOut(why)) => (Vec::new(), Some(why)),
+        heard => (heard?, None),
+    };
+    let mut verdict = judge(&heard, limits);
     verdict.add(unheard::built_in(&servers(defaults)));
     verdict.untold.extend(found.untold);
-    Ok(verdict)
+    match left_out.filter(|_| verdict.findings.is_empty() && verdict.untold.is_empty()) {
+        Some(why) => Err(Stop::NotApplicable(why)),
+        None => Ok(verdict),
+    }
 }
 
 /// The verdict on all that was heard.

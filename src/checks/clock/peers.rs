@@ -38,7 +38,7 @@ check! {
     /// when it came. A `Date` is in whole seconds, so a difference is known as an interval: a second
     /// wide, and the round trip. Nothing is concluded from less than its nearer end.
     ///
-    /// A response that a cache kept (`Age`, `X-Cache: HIT`) proves nothing, unless its `Date` lies
+    /// A response that a cache kept (`Age` above 0, `X-Cache: HIT`) proves nothing, unless its `Date` lies
     /// in the future. Behind a proxy (`Via`) the clock may be the proxy's. Which of two clocks is
     /// wrong HTTP cannot tell; where a time server of this host answers too, it decides.
     ///
@@ -58,11 +58,8 @@ const REGISTRY_PATH: &str = "/v2/";
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let (gitlab, registry, store) = join!(
-        install::gitlab::external_url(host),
-        install::registry::external(host),
-        install::registry::s3_endpoint(host),
-    );
+    let (gitlab, registry, store) =
+        join!(gitlab(host), registry(host), install::registry::s3_endpoint(host));
     let asked = [
         (Role::Gitlab, GITLAB_PATH, gitlab),
         (Role::Registry, REGISTRY_PATH, registry),
@@ -92,6 +89,27 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let limits = Limits::of(host).await?;
     verdict.add(judge(&known, ntp(host, limits).await.as_ref(), limits));
     Ok(verdict)
+}
+
+/// GitLab's address; on a host with nothing but a registry the one to which that sends its clients.
+async fn gitlab(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    match install::gitlab::external_url(host).await? {
+        Some(address) => Ok(Some(address)),
+        None => install::registry::token_server(host).await,
+    }
+}
+
+/// The registry's address; on a host with nothing but a registry the one on which it listens.
+async fn registry(host: &Host) -> Result<Option<Sourced<Endpoint>>, Unknown> {
+    if let Some(address) = install::registry::external(host).await? {
+        return Ok(Some(address));
+    }
+    let is_alone = install::gitlab::external_url(host).await?.is_none()
+        && install::registry::token_server(host).await?.is_some();
+    let inner = install::registry::internal(host).await?.filter(|_| is_alone);
+    let Some(inner) = inner else { return Ok(None) };
+    let hidden = install::registry::out_of_reach(host, &inner.value).await.is_some();
+    Ok((!hidden).then_some(inner))
 }
 
 /// The clock behind an endpoint; of several addresses the one that is farthest from this clock.

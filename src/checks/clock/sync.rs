@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::files::FileFacts;
 use crate::host::network::{ChronyTracking, NtpQuery};
-use crate::host::system::{Now, System, SystemFacts};
+use crate::host::system::{System, SystemFacts};
 use crate::host::time_services::{Running, TimeServices};
 use crate::host::{Host, Unknown};
 use crate::install::clock::{TimeServer, TimeService, installed, time_servers};
 
-use service::{Judge, Timesyncd};
+use service::{Judge, Judged, Timesyncd};
 
 check! {
     /// A time service runs on this system and is synchronised.
@@ -73,24 +73,38 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         return idle(host, &system, &running).await;
     }
     verdict.add(fighting(&rivals));
-    let now = host.ask(Now).await?;
     let servers = time_servers(host).await?.servers;
     let services = installed(host).await?;
+    let mut left_out = None;
     for (process, name) in rivals {
         let installed = services.iter().find(|service| service.name == name).copied();
-        let judge = Judge { name, process, installed, servers: followed_by(name, &servers), now };
-        let (finding, untold) = match name {
-            "chrony" => judge.chrony(host.ask(ChronyTracking).await?),
-            "ntpd" => judge.ntpd(host.ask(NtpQuery { address: NTPD }).await?),
-            "systemd-timesyncd" => judge.timesyncd(timesyncd(host).await?),
-            _ => (None, Some(judge.cannot_be_asked())),
-        };
-        verdict.add(finding);
-        if let Some(why) = untold {
-            verdict.untold(format!("whether {name} is synchronised"), Unknown::Unreadable(why));
+        let servers = followed_by(name, &servers);
+        let judge = Judge { name, process, installed, servers, now: running.at };
+        let what = format!("whether {name} is synchronised");
+        match asked(host, &judge).await {
+            Ok((finding, untold)) => {
+                verdict.add(finding);
+                let untold = untold.map(|why| (what, Unknown::Unreadable(why)));
+                verdict.untold.extend(untold);
+            }
+            Err(Unknown::LeftOut(why)) => left_out = Some(why),
+            Err(why) => verdict.untold(what, why),
         }
     }
-    Ok(verdict)
+    match left_out.filter(|_| verdict.findings.is_empty() && verdict.untold.is_empty()) {
+        Some(why) => Err(Stop::NotApplicable(why)),
+        None => Ok(verdict),
+    }
+}
+
+/// Asks a service that runs, and judges what it says.
+async fn asked(host: &Host, judge: &Judge) -> Result<Judged, Unknown> {
+    Ok(match judge.name {
+        "chrony" => judge.chrony(host.ask(ChronyTracking).await?),
+        "ntpd" => judge.ntpd(host.ask(NtpQuery { address: NTPD }).await?),
+        "systemd-timesyncd" => judge.timesyncd(timesyncd(host).await?),
+        _ => (None, Some(judge.cannot_be_asked())),
+    })
 }
 
 /// Where ntpd answers; it serves its own system even where it serves nobody else.

@@ -36,7 +36,7 @@ const MAX_VALUES: usize = 20;
 /// flat, and a deep one would make the recording unreadable that holds it.
 const MAX_DEPTH: usize = 32;
 
-/// The header fields that tell who answered. Nothing that can hold a secret is among them.
+/// The header fields that tell who answered, and when. Nothing that can hold a secret is among them.
 const FIELDS: [&str; 12] = [
     "age",
     "allow",

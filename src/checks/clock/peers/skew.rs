@@ -29,8 +29,10 @@ impl Skew {
     pub(super) fn of(response: &Response, times: Times) -> Result<Self, NoClock> {
         let date = response.field("date").and_then(http_date::read).ok_or(NoClock::NoDate)?;
         let least_ms = date.as_millisecond().saturating_sub(times.received_ms);
-        let most_ms =
-            date.as_millisecond().saturating_add(TICK_MS - 1).saturating_sub(times.sent_ms);
+        // `Age: 0` is what a cache adds to a response that it has just fetched: less than a second old.
+        let fetched_ms = if response.field("age") == Some("0") { TICK_MS } else { 0 };
+        let latest_ms = date.as_millisecond().saturating_add(TICK_MS - 1 + fetched_ms);
+        let most_ms = latest_ms.saturating_sub(times.sent_ms);
         match kept(response) {
             // It may have been made long before it was asked for, but not after it came.
             Some(_) if least_ms > 0 => Ok(Self { least_ms, most_ms: most_ms.max(least_ms) }),
@@ -95,7 +97,7 @@ impl Skew {
 
 /// The sign that a response was kept by a cache, if there is one.
 fn kept(response: &Response) -> Option<String> {
-    if let Some(age) = response.field("age") {
+    if let Some(age) = response.field("age").filter(|age| *age != "0") {
         let age: String = age.chars().filter(char::is_ascii_digit).take(10).collect();
         return Some(format!("Age: {age}"));
     }
@@ -105,7 +107,7 @@ fn kept(response: &Response) -> Option<String> {
 
 /// Whether a proxy passed the response on, so that its `Date` may be the proxy's.
 pub(super) fn is_passed_on(response: &Response) -> bool {
-    response.field("via").is_some() || response.field("x-cache").is_some()
+    ["age", "via", "x-cache"].iter().any(|name| response.field(name).is_some())
 }
 
 #[cfg(test)]
@@ -166,6 +168,8 @@ mod tests {
             assert!(matches!(Skew::of(&kept, times(0)), Err(NoClock::Cached(_))));
             assert_eq!(Skew::of(&kept, times(-60_000)).unwrap().certain_ms(), 59_990);
         }
+        let fresh = Skew::of(&response(&[("date", DATE), ("age", "0")]), times(0)).unwrap();
+        assert_eq!(fresh, Skew { least_ms: -10, most_ms: 1999 });
         let passed = response(&[("date", DATE), ("x-cache", "MISS"), ("via", "1.1 squid")]);
         assert!(Skew::of(&passed, times(60_000)).is_ok() && is_passed_on(&passed));
     }

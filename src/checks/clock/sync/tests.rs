@@ -119,7 +119,7 @@ fn what_dead_servers_bring_about_follows_from_them() {
 
 fn running(services: &[&str]) -> Running {
     let services = services.iter().map(|name| ((*name).to_owned(), 1)).collect();
-    Running { services, contained: false }
+    Running { services, contained: false, at: Timestamp::UNIX_EPOCH }
 }
 
 #[test]

@@ -30,17 +30,20 @@
 #![expect(clippy::print_stdout, reason = "the test harness shows it with a failed test")]
 
 mod clock;
+mod from_outside;
 mod gitlab;
 mod harness;
 mod hostile;
 mod http;
 mod lab;
 mod node;
+mod notifications;
 mod pki;
 mod rails;
 mod registry_api;
 mod registry_debug;
 mod replay;
+mod runner_reach;
 mod site;
 mod standin;
 mod tls;

@@ -210,7 +210,11 @@ impl Service for Gitlab {
                 [url.map_or_else(|| self.curl(), again)],
             );
         }
-        finding.remedy(format!("Let {} be {right}.", self.mend.what), self.mend.commands.clone())
+        // What is told a realm or a target is told the whole of it.
+        let rest = if self.asked == API || url.is_none() { "" } else { &self.asked };
+        let rest = rest.split('?').next().unwrap_or_default();
+        let advice = format!("Let {} be {right}{rest}.", self.mend.what);
+        finding.remedy(advice, self.mend.commands.clone())
     }
 }
 

@@ -78,6 +78,9 @@ pub(super) fn sign(response: &Response) -> Option<String> {
         Answerer::RegistryError(_, Some(code)) => Some(format!("a registry's error {code}")),
         Answerer::RegistryError(_, None) => Some(format!("header {VERSION_HEADER}")),
         Answerer::TlsPort => Some("words of a TLS server for plain HTTP".to_owned()),
+        Answerer::Other if is_nginx_page(response) => {
+            Some("nginx's own page for a place that it has not".to_owned())
+        }
         Answerer::Proxy(_)
         | Answerer::Redirect(_)
         | Answerer::OtherChallenge(_)
@@ -146,6 +149,15 @@ fn is_default_page(response: &Response) -> bool {
         }
         _ => false,
     }
+}
+
+/// nginx's own words for what it neither has nor passes on, as its welcome site has of everything
+/// but the welcome page.
+fn is_nginx_page(response: &Response) -> bool {
+    let is_nginx = response.field("server").is_some_and(|server| server.starts_with("nginx"));
+    let titled =
+        matches!(&response.body, Body::Html { title: Some(title) } if title == "404 Not Found");
+    response.status == 404 && is_nginx && titled
 }
 
 /// Go and nginx each have words for HTTP on a TLS port.

@@ -68,7 +68,7 @@ impl Answerer {
 
 /// By what the answerer was known, where that is not plain from the status and the fields that
 /// every finding shows.
-pub(super) fn sign(response: &Response) -> Option<String> {
+pub fn sign(response: &Response) -> Option<String> {
     match Answerer::of(response) {
         Answerer::Gitlab => gitlab_sign(response),
         Answerer::NginxDefault => Some("the title of nginx's welcome page".to_owned()),
@@ -122,6 +122,10 @@ fn gitlab_sign(response: &Response) -> Option<String> {
     match &response.body {
         Body::Html { title: Some(title) } if title.contains("GitLab") => {
             Some("GitLab in the page title".to_owned())
+        }
+        // Rack::Attack, which keeps GitLab from being asked too often.
+        Body::Text(text) if response.status == 429 && text.starts_with("Retry later") => {
+            Some("the words of GitLab's rate limit".to_owned())
         }
         // A registry's own header outranks what a text happens to say.
         Body::Json(json) if !is_versioned(response) => {
@@ -259,6 +263,9 @@ pub(in crate::checks) mod tests {
         assert_eq!(api(404, json!({ "error": "404 Not Found" })), Answerer::Gitlab);
         assert_eq!(api(404, json!({ "message": "not found" })), Answerer::Other);
         assert_eq!(api(200, json!({ "message": "200 reasons" })), Answerer::Other);
+        let limited = Body::Text("Retry later\n".to_owned());
+        assert_eq!(who(429, &[], limited.clone()), Answerer::Gitlab);
+        assert_eq!(who(503, &[], limited), Answerer::Proxy(503));
         let mirrored = Body::Json(json!({ "message": "401 Unauthorized" }));
         assert_eq!(who(401, &[VERSION, CHALLENGE], mirrored), Answerer::Registry);
     }

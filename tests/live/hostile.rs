@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// be found.
 type Case = (&'static str, Fault, &'static [&'static str]);
 
+/// The flag that names a registry.
+const REGISTRY: &str = "--registry-url";
+
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Text that lives as long as the test.
@@ -103,14 +106,14 @@ fn tls_faults() -> Vec<Case> {
 #[test]
 fn hostile_http_servers_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
-    examine(&lab, "http", &http_faults(), TcpStandin::plain);
+    examine(&lab, (API, REGISTRY, "http"), &http_faults(), TcpStandin::plain);
 }
 
 #[test]
 fn hostile_servers_behind_tls_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
     let certificate: Certificate = pki::self_signed(lab.dir(), HOST);
-    examine(&lab, "https", &http_faults(), |listener, fault| {
+    examine(&lab, (API, REGISTRY, "https"), &http_faults(), |listener, fault| {
         TcpStandin::tls(listener, &certificate, fault)
     });
 }
@@ -118,13 +121,32 @@ fn hostile_servers_behind_tls_are_described() {
 #[test]
 fn hostile_tls_servers_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
-    examine(&lab, "https", &tls_faults(), TcpStandin::plain);
+    examine(&lab, (API, REGISTRY, "https"), &tls_faults(), TcpStandin::plain);
 }
 
-/// Runs gldoctor against each server, all at once.
+/// The same words for GitLab, to which another path leads.
+#[test]
+fn hostile_servers_in_place_of_gitlab_are_described() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    let of_gitlab = |code: &&'static str| match *code {
+        "not-a-registry" => "not-gitlab",
+        "redirect-loop" => "redirected",
+        code => code,
+    };
+    let cases: Vec<Case> = http_faults()
+        .into_iter()
+        .map(|(name, fault, codes)| {
+            let codes: Vec<_> = codes.iter().map(of_gitlab).collect();
+            (name, fault, &*codes.leak())
+        })
+        .collect();
+    examine(&lab, ("runner/reach", "--url", "http"), &cases, TcpStandin::plain);
+}
+
+/// Runs a check against each server, all at once, on a URL that a flag names.
 fn examine(
     lab: &Lab,
-    scheme: &str,
+    (id, flag, scheme): (&str, &str, &str),
     cases: &[Case],
     start: impl Fn(std::net::TcpListener, Fault) -> TcpStandin,
 ) {
@@ -137,22 +159,23 @@ fn examine(
     thread::scope(|scope| {
         for ((name, _, codes), (port, _)) in cases.iter().zip(&standins) {
             let url = format!("{scheme}://{HOST}:{port}");
-            scope.spawn(move || describes(lab, name, &url, codes));
+            scope.spawn(move || describes(lab, name, (id, flag, &url), codes));
         }
     });
 }
 
-fn describes(lab: &Lab, name: &str, url: &str, codes: &[&str]) {
+/// Runs a check on a URL that a flag names; its one finding has one of the codes.
+fn describes(lab: &Lab, name: &str, (id, flag, url): (&str, &str, &str), codes: &[&str]) {
     let gldoctor = env!("CARGO_BIN_EXE_gldoctor");
     let limited = format!("ulimit -v {MEMORY} && exec \"$0\" \"$@\"");
-    let run = ["run", "--only", API, "--timeout", "1s", "--format", "json"];
+    let run = ["run", "--only", id, "--timeout", "1s", "--format", "json"];
     let since = Instant::now();
-    let arguments = [&["-c", &limited, gldoctor][..], &run, &["--registry-url", url]].concat();
+    let arguments = [&["-c", &limited, gldoctor][..], &run, &[flag, url]].concat();
     let ran = lab.client.run("sh", &arguments);
     assert!(since.elapsed() < PATIENCE, "{name}");
     assert_eq!(ran.code, Some(1), "{name}: {ran}");
     let report = ran.json();
-    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == API);
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id);
     let findings = check.unwrap()["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 1, "{name}: {ran}");
     let code = findings[0]["code"].as_str().unwrap();
@@ -160,7 +183,7 @@ fn describes(lab: &Lab, name: &str, url: &str, codes: &[&str]) {
     // What a terminal or a reader could not bear does not come through.
     let size = ran.stdout.len();
     assert!(size < 20_000, "{name}: a report of {size} bytes");
-    let human = ["run", "--only", API, "--timeout", "1s", "--registry-url", url];
+    let human = ["run", "--only", id, "--timeout", "1s", flag, url];
     let told = lab.client.gldoctor(&human).stdout;
     assert!(!told.contains('\x1b'), "{name}: {told}");
     assert!(told.lines().count() < 40, "{name}: {told}");

@@ -118,7 +118,10 @@ fn who_answers_in_place_of_the_registry_is_named() {
     site.agree_on("not-a-registry", REGISTRY_NAME);
     record("faulty-wrong-server");
     answer(html(Response::new(200, page("Welcome to nginx!"))));
-    site.agree_on("not-a-registry", REGISTRY_NAME);
+    site.agree_on("nginx-default", REGISTRY_NAME);
+    record("faulty-default-page");
+    answer(Response::json(401, &serde_json::json!({ "message": "401 Unauthorized" })));
+    site.agree_on("gitlab-answers", REGISTRY_NAME);
     answer(html(Response::new(503, page("Down for maintenance"))));
     site.agree_on("registry-down", REGISTRY_NAME);
     answer(Response::new(302, "").with("Location", "https://sso.internal/login?next=x"));
@@ -142,6 +145,9 @@ fn who_answers_in_place_of_the_registry_is_named() {
         assert_eq!(request.header("authorization"), None);
     }
 }
+
+/// Where Rails keeps the address at which it asks the registry.
+const RAILS_YML: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab.yml";
 
 const VERSION: &str = "Docker-Distribution-Api-Version";
 
@@ -213,6 +219,58 @@ fn a_stopped_nginx_leaves_the_inner_address_alone() {
     assert_eq!(report.findings(API), [["error", "refused", REGISTRY_URL, ""]], "{}", report.ran);
     assert!(report.commands(API).contains(&"sudo gitlab-ctl status nginx"));
     site.agree_on("refused", REGISTRY_NAME);
+}
+
+#[test]
+fn the_address_that_gitlab_asks_is_examined() {
+    let Some((site, _running)) = Site::start(|_| ()) else { return };
+    let server = &site.lab.server;
+    let rails = server.read(RAILS_YML);
+    let asks = |url: &str| {
+        server.write(RAILS_YML, rails.replace("http://127.0.0.1:5000", url));
+        site.seen_from_inside()
+    };
+    // The same server by another name, and the address of users.
+    for same in ["http://localhost:5000", REGISTRY_URL] {
+        assert_eq!(asks(same).status(API), "passed", "{same}");
+    }
+    let report = asks("http://127.0.0.1:5005");
+    let wrong = "http://127.0.0.1:5005";
+    assert_eq!(report.findings(API), [["error", "refused", wrong, ""]], "{}", report.ran);
+    assert!(report.ran.stdout.contains("gitlab_rails['registry_api_url']"), "{}", report.ran);
+    site.record_from_inside(API, "faulty-api-url-at-another-port");
+    let report = asks(&format!("http://{SERVER}:5000"));
+    assert_eq!(report.codes(API), ["error refused"], "{}", report.ran);
+    assert_eq!(asks("https://localhost:5000").codes(API), ["error plain-http"]);
+    // A node of its own, which listens for GitLab.
+    let _remote = plain_registry(&site, "5050");
+    let report = asks(&format!("http://{HOST}:5050"));
+    assert_eq!(report.status(API), "passed", "{}", report.ran);
+    site.record_from_inside(API, "healthy-registry-on-another-node");
+    assert_eq!(asks("https://my-host.internal").codes(API), ["error not-a-registry"]);
+}
+
+#[test]
+fn an_address_without_a_port_is_the_cause() {
+    let Some((site, running)) = Site::start(|_| ()) else { return };
+    running.registry.stop();
+    let without = |text: &str| text.replace("addr: 127.0.0.1:5000", "addr: 127.0.0.1");
+    site.lab.server.edit(CONFIG, without);
+    let report = site.seen_from_inside();
+    assert_eq!(
+        report.findings(API),
+        [
+            ["error", "address-unreadable", "127.0.0.1", ""],
+            ["error", "refused", "http://127.0.0.1:5000", API],
+            ["error", "registry-down", REGISTRY_URL, API],
+        ],
+        "{}",
+        report.ran
+    );
+    site.record_from_inside(API, "faulty-address-without-port");
+    // It stops at once.
+    let ran = site.lab.server.run(REGISTRY, &["serve", CONFIG]);
+    assert!(ran.stderr.contains("missing port in address"), "{ran}");
 }
 
 #[test]

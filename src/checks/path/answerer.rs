@@ -69,7 +69,7 @@ impl Answerer {
 
 /// By what the answerer was known, where that is not plain from the status and the fields that
 /// every finding shows.
-pub(super) fn sign(response: &Response) -> Option<String> {
+pub fn sign(response: &Response) -> Option<String> {
     match Answerer::of(response) {
         Answerer::Gitlab => gitlab_sign(response),
         Answerer::NginxDefault => Some("the title of nginx's welcome page".to_owned()),
@@ -79,6 +79,9 @@ pub(super) fn sign(response: &Response) -> Option<String> {
         Answerer::RegistryError(_, Some(code)) => Some(format!("a registry's error {code}")),
         Answerer::RegistryError(_, None) => Some(format!("header {VERSION_HEADER}")),
         Answerer::TlsPort => Some("words of a TLS server for plain HTTP".to_owned()),
+        Answerer::Other if is_nginx_page(response) => {
+            Some("nginx's own page for a place that it has not".to_owned())
+        }
         Answerer::Proxy(_)
         | Answerer::Redirect(_)
         | Answerer::OtherChallenge(_)
@@ -121,6 +124,10 @@ fn gitlab_sign(response: &Response) -> Option<String> {
         Body::Html { title: Some(title) } if title.contains("GitLab") => {
             Some("GitLab in the page title".to_owned())
         }
+        // Rack::Attack, which keeps GitLab from being asked too often.
+        Body::Text(text) if response.status == 429 && text.starts_with("Retry later") => {
+            Some("the words of GitLab's rate limit".to_owned())
+        }
         // A registry's own header outranks what a text happens to say.
         Body::Json(json) if !is_versioned(response) => {
             let words = api_words(response.status, json)?;
@@ -147,6 +154,15 @@ fn is_default_page(response: &Response) -> bool {
         }
         _ => false,
     }
+}
+
+/// nginx's own words for what it neither has nor passes on, as its welcome site has of everything
+/// but the welcome page.
+fn is_nginx_page(response: &Response) -> bool {
+    let is_nginx = response.field("server").is_some_and(|server| server.starts_with("nginx"));
+    let titled =
+        matches!(&response.body, Body::Html { title: Some(title) } if title == "404 Not Found");
+    response.status == 404 && is_nginx && titled
 }
 
 /// Go and nginx each have words for HTTP on a TLS port.
@@ -248,6 +264,9 @@ pub(in crate::checks) mod tests {
         assert_eq!(api(404, json!({ "error": "404 Not Found" })), Answerer::Gitlab);
         assert_eq!(api(404, json!({ "message": "not found" })), Answerer::Other);
         assert_eq!(api(200, json!({ "message": "200 reasons" })), Answerer::Other);
+        let limited = Body::Text("Retry later\n".to_owned());
+        assert_eq!(who(429, &[], limited.clone()), Answerer::Gitlab);
+        assert_eq!(who(503, &[], limited), Answerer::Proxy(503));
         let mirrored = Body::Json(json!({ "message": "401 Unauthorized" }));
         assert_eq!(who(401, &[VERSION, CHALLENGE], mirrored), Answerer::Registry);
     }

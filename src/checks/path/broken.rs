@@ -141,9 +141,19 @@ fn no_http(service: &dyn Service, way: &Way, failure: &Failure, spoken: Option<S
     if spoken == Some(Spoken::Tls) {
         return tls_port(service);
     }
-    let code = if matches!(failure, Failure::Silent(_)) { "http-silent" } else { "no-http" };
-    let message =
-        format!("something listens on port {} but gives no HTTP answer", way.address.port());
+    let port = way.address.port();
+    let (code, message) = match failure {
+        failure if failure.is_tls_broken_off() => (
+            "tls-broken-off",
+            format!(
+                "port {port} shows a certificate, but then ends TLS: it may want one of clients"
+            ),
+        ),
+        Failure::Silent(_) => {
+            ("http-silent", format!("something listens on port {port} but gives no HTTP answer"))
+        }
+        _ => ("no-http", format!("something listens on port {port} but gives no HTTP answer")),
+    };
     let finding = service.error(code, message).seen("seen", failure);
     let listening = format!("sudo ss -ltnp 'sport = :{}'", way.address.port());
     match service.log().filter(|_| service.is_inner()) {

@@ -75,7 +75,15 @@ impl Place {
 
 /// Whether GitLab's API gave this answer.
 pub fn is_api(response: &Response) -> bool {
-    matches!(response.body, Body::Json(_)) && Answerer::of(response) == Answerer::Gitlab
+    let is_known = matches!(response.body, Body::Json(_)) || response.status == 429;
+    is_known && Answerer::of(response) == Answerer::Gitlab
+}
+
+/// Whether these are the words of `Rack::Attack` for a client that failed to log in too often. Other
+/// servers have the same.
+fn is_banned(response: &Response) -> bool {
+    let words = matches!(&response.body, Body::Text(text) if text.trim() == "Forbidden");
+    response.status == 403 && words
 }
 
 impl Service for Gitlab {
@@ -96,6 +104,17 @@ impl Service for Gitlab {
     }
 
     fn strange(&self, response: &Response) -> Option<Finding> {
+        if is_banned(response) {
+            let message = "answers 403 Forbidden: GitLab has banned this host's address for a \
+                           while, or a proxy in front refuses it";
+            return Some(self.error("forbidden", message.to_owned()).remedy(
+                self.place.advice(
+                    "look for this host's address; GitLab lets it in again after an hour, unless \
+                     logins go on failing",
+                ),
+                ["sudo grep Rack_Attack /var/log/gitlab/gitlab-rails/auth.log"],
+            ));
+        }
         if Answerer::of(response) != Answerer::Gitlab {
             return None;
         }
@@ -210,7 +229,11 @@ impl Service for Gitlab {
                 [url.map_or_else(|| self.curl(), again)],
             );
         }
-        finding.remedy(format!("Let {} be {right}.", self.mend.what), self.mend.commands.clone())
+        // What is told a realm or a target is told the whole of it.
+        let rest = if self.asked == API || url.is_none() { "" } else { &self.asked };
+        let rest = rest.split('?').next().unwrap_or_default();
+        let advice = format!("Let {} be {right}{rest}.", self.mend.what);
+        finding.remedy(advice, self.mend.commands.clone())
     }
 }
 
@@ -251,6 +274,7 @@ mod tests {
     fn the_api_s_refusal_is_a_good_answer() {
         let refusal = Body::Json(json!({ "message": "401 Unauthorized" }));
         assert_eq!(judged(401, &[], refusal), None);
+        assert_eq!(judged(429, &[], Body::Text("Retry later\n".to_owned())), None);
     }
 
     #[test]
@@ -263,6 +287,7 @@ mod tests {
         assert_eq!(code(302, &[("location", "/users/sign_in")], Body::Empty), "wrong-path");
         assert_eq!(code(200, &[], page("Welcome to nginx!")), "nginx-default");
         assert_eq!(code(404, &[], page("404 Not Found")), "not-gitlab");
+        assert_eq!(code(403, &[], Body::Text("Forbidden\n".to_owned())), "forbidden");
         let registry = ("docker-distribution-api-version", "registry/2.0");
         assert_eq!(code(404, &[registry], Body::Text("404".to_owned())), "registry-answers");
         assert_eq!(

@@ -24,7 +24,7 @@ use crate::host::network::{Failure, Handshake, HttpGet, HttpReply, Response, Tls
 use crate::host::{Host, Unknown};
 use crate::install::Endpoint;
 
-pub use answerer::{Answerer, VERSION_HEADER, is_versioned};
+pub use answerer::{Answerer, VERSION_HEADER, is_versioned, sign};
 pub use stranger::cut;
 
 #[cfg(test)]

@@ -87,9 +87,10 @@ fn nginx_default(service: &dyn Service) -> Finding {
 fn redirect(service: &dyn Service, status: u16, location: &str) -> Finding {
     let asked = service.asked();
     let url = service.endpoint().url(asked);
+    let path = format!("{}{asked}", service.endpoint().path);
     let target = location.split(['?', '#']).next().unwrap_or_default();
     let message = format!("answers {status} and sends clients to {}", cut(location));
-    if target == url || target == asked {
+    if target == url || target == path {
         return service
             .error("redirect-loop", format!("{message}, which is this address again"))
             .remedy(

@@ -28,7 +28,7 @@ pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<
     // A flag may name the registry of another host, which this host's own does not stand behind.
     let is_own = external.as_ref().is_some_and(|it| !matches!(it.source, Source::Flag(_)));
     let own = internal.as_ref().map(|inner| inner.value.socket());
-    let behind = own.clone().or_else(|| listening.map(|address| address.value));
+    let behind = own.or_else(|| listening.map(|address| address.value));
     let same = |a: &Endpoint, other: Option<&Sourced<Endpoint>>| {
         other.is_some_and(|other| is_same(a, &other.value))
     };
@@ -41,9 +41,9 @@ pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<
         return Err(Stop::NotApplicable(why));
     }
     let sides = [
-        (external, Side::External(behind.filter(|_| is_own))),
+        (external, Side::External(behind.clone().filter(|_| is_own))),
         (internal, Side::Internal),
-        (api, Side::Api(own)),
+        (api, Side::Api(behind)),
     ];
     let examined = sides.into_iter().filter_map(|(endpoint, side)| {
         let endpoint = endpoint?;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use super::keeper::Keeper;
-use crate::checks::path::describe;
+use crate::checks::path::{describe, sign};
 use crate::checks::reach::{Reach, Way};
 use crate::checks::shell::word;
-use crate::checks::{Cause, Finding, Severity, docs};
+use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::host::network::{Body, Response};
 use crate::install::{Endpoint, Source, Sourced};
 
@@ -171,6 +171,8 @@ impl Debug {
             Some(value) => finding.seen(name, value.chars().take(120).collect::<String>()),
             None => finding,
         });
+        let known_by = sign(response).map(|sign| Evidence::new("known by", sign));
+        let finding = known_by.into_iter().fold(finding, Finding::evidence);
         finding.remedy(
             "Find out what listens there, and give the debug server a port of its own.",
             [format!("sudo ss -ltnp 'sport = :{}'", near.port)],

@@ -32,7 +32,7 @@ pub(super) enum Side {
     /// By nginx and GitLab: the registry itself.
     Internal,
     /// By GitLab, at an address that is neither; where the registry of this host listens as
-    /// `host:port`, if there is one.
+    /// `host:port`, if there is one, or what is written in place of that.
     Api(Option<String>),
 }
 
@@ -271,8 +271,12 @@ impl Service for Examined {
     fn dead(&self, finding: Finding) -> Finding {
         let socket = self.endpoint.socket();
         let finding = finding.explains(Cause::Service(socket.clone()));
-        match self.side {
+        match &self.side {
             Side::Internal => finding.explains(Cause::Backend(socket)),
+            // What keeps the registry of this host from listening at all.
+            Side::Api(Some(own)) if is_loopback(&self.endpoint) => {
+                finding.follows(Cause::Backend(own.clone()))
+            }
             Side::External(_) | Side::Api(_) => finding,
         }
     }

@@ -69,14 +69,18 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let looks = endpoints.iter().map(|endpoint| delivery(host, &settings, endpoint));
     let mut left_out = None;
     for (endpoint, seen) in endpoints.iter().zip(futures::future::join_all(looks).await) {
-        verdict.add(settings.judge(endpoint));
-        match seen {
-            Err(Unknown::LeftOut(why)) => left_out = Some(why),
-            seen => {
-                let found = verdict.told(&settings::name(endpoint), seen);
-                verdict.add(found.flatten());
+        let found = match seen {
+            Err(Unknown::LeftOut(why)) => {
+                left_out = Some(why);
+                None
             }
-        }
+            seen => verdict.told(&settings::name(endpoint), seen).flatten(),
+        };
+        // Whoever follows the redirect to https need not be told of http as well.
+        let is_redirected = found.as_ref().is_some_and(|it| it.code == "redirected");
+        let written = settings.judge(endpoint).into_iter();
+        verdict.add(written.filter(|it| !is_redirected || it.code != "unencrypted"));
+        verdict.add(found);
     }
     match left_out.filter(|_| verdict.findings.is_empty() && verdict.untold.is_empty()) {
         Some(why) => Err(Stop::NotApplicable(why)),

@@ -317,6 +317,17 @@ fn obstacle_in(address: SocketAddr, error: &reqwest::Error) -> Option<Unknown> {
     errors.find_map(|error| obstacle(address, error))
 }
 
+/// What is said of a server that ends TLS with an alert.
+const TLS_BROKE_OFF: &str = "TLS broke off: ";
+
+impl Failure {
+    /// Whether the peer spoke TLS and then broke it off, as one does that wants a certificate of the
+    /// client.
+    pub fn is_tls_broken_off(&self) -> bool {
+        matches!(self, Self::Foreign(words) if words.starts_with(TLS_BROKE_OFF))
+    }
+}
+
 /// Where the request broke, from the innermost cause that says it.
 fn failure(error: &reqwest::Error, deadline: Duration) -> Failure {
     if error.is_timeout() {
@@ -325,7 +336,7 @@ fn failure(error: &reqwest::Error, deadline: Duration) -> Failure {
     for cause in causes(error) {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(tls) => return Failure::Foreign(format!("TLS broke off: {tls}")),
+                Some(tls) => return Failure::Foreign(format!("{TLS_BROKE_OFF}{tls}")),
                 // Over TLS an end of the stream has words of its own.
                 None if io.get_ref().is_none() || io.kind() == io::ErrorKind::UnexpectedEof => {
                     return Failure::from(io);

@@ -5,5 +5,6 @@
 //! port that refuses needs no server at all, and one that swallows packets is
 //! [`Node::filter`](crate::node::Node::filter).
 
+pub(crate) mod dns;
 pub(crate) mod ntp;
 pub(crate) mod tcp;

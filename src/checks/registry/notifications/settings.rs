@@ -2,6 +2,7 @@
 
 use crate::checks::registry::addresses::is_loopback;
 use crate::checks::registry::keeper::Keeper;
+use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::host::Host;
 use crate::install::registry::Config;
@@ -161,7 +162,32 @@ impl<'a> Settings<'a> {
 
     /// The finding with how `registry['notifications']` is mended; `what` is a clause.
     fn mended(&self, finding: Finding, what: &str) -> Finding {
-        self.keeper.configure(finding, what, "registry['notifications']", "notifications.endpoints")
+        let (place, commands) = self.place_of_mend();
+        let then = match self.keeper {
+            Keeper::Systemd => "restart the registry",
+            Keeper::Package | Keeper::Elsewhere => "reconfigure",
+        };
+        finding.remedy(self.keeper.advice(&format!("in {place}, {what}, and {then}")), commands)
+    }
+
+    /// Where the endpoints are written by hand, and how that is put into effect.
+    pub(super) fn place_of_mend(&self) -> (String, Vec<String>) {
+        match self.keeper {
+            Keeper::Package | Keeper::Elsewhere => (
+                "registry['notifications'] of /etc/gitlab/gitlab.rb".to_owned(),
+                vec![
+                    "sudoedit /etc/gitlab/gitlab.rb".to_owned(),
+                    "sudo gitlab-ctl reconfigure".to_owned(),
+                ],
+            ),
+            Keeper::Systemd => (
+                format!("notifications.endpoints of {}", self.config.path),
+                vec![
+                    format!("sudoedit {}", word(self.config.path.as_str())),
+                    "sudo systemctl restart docker-registry".to_owned(),
+                ],
+            ),
+        }
     }
 
     fn kept_from_starting(&self, finding: Finding) -> Finding {

@@ -19,9 +19,6 @@ static RECEIVER: Words = Words {
     header: None,
 };
 
-/// The setting that every mend of an endpoint is about.
-const MEND: [&str; 2] = ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"];
-
 /// Where the registry sends events.
 pub(super) enum Target {
     /// GitLab itself.
@@ -51,8 +48,8 @@ impl Target {
         let name = endpoint.name.as_ref().map(|it| it.value.to_string()).unwrap_or_default();
         let written = Evidence::new("notification endpoint", &name)
             .at(settings.config.path.as_str(), endpoint.line);
-        let what = format!("the url of the endpoint '{name}' in registry['notifications']");
-        let mend = Mend { what, commands: MEND.map(str::to_owned).to_vec() };
+        let (place, commands) = settings.place_of_mend();
+        let mend = Mend { what: format!("the url of the endpoint '{name}' in {place}"), commands };
         let Some(prefix) = url.path.strip_suffix(EVENTS) else {
             let path = if url.path.is_empty() { "/".to_owned() } else { url.path.clone() };
             let server = url.server();
@@ -174,7 +171,9 @@ impl Service for Receiver {
         )
     }
 
-    fn rewrite(&self, finding: Finding, right: &str, _url: Option<&str>) -> Finding {
-        finding.remedy(format!("Let {} be {right}.", self.mend.what), self.mend.commands.clone())
+    fn rewrite(&self, finding: Finding, right: &str, url: Option<&str>) -> Finding {
+        let path = url.map_or("", |_| self.path.as_str());
+        let advice = format!("Let {} be {right}{path}.", self.mend.what);
+        finding.remedy(advice, self.mend.commands.clone())
     }
 }

@@ -23,9 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// be found.
 type Case = (&'static str, Fault, &'static [&'static str]);
 
-/// The flag that names a registry.
-const REGISTRY: &str = "--registry-url";
-
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Text that lives as long as the test.
@@ -103,17 +100,60 @@ fn tls_faults() -> Vec<Case> {
     ]
 }
 
+/// Who is misbehaving: the check that is about it, the flags that name it behind its URL, and the
+/// codes that are others than the registry's.
+struct Role {
+    check: &'static str,
+    flag: &'static str,
+    more: &'static [&'static str],
+    names: &'static [(&'static str, &'static str)],
+}
+
+const REGISTRY: Role = Role { check: API, flag: "--registry-url", more: &[], names: &[] };
+
+/// In place of GitLab, for a registry that nobody serves: the realm is the one that GitLab has.
+const REALM: Role = Role {
+    check: "registry/token",
+    flag: "--url",
+    more: &["--registry-url", "https://my-host.internal:6999"],
+    names: &[("not-a-registry", "not-gitlab"), ("redirect-loop", "redirected")],
+};
+
+/// The same as the runner and its jobs meet it.
+const RUNNER: Role = Role { check: "runner/reach", flag: "--url", more: &[], names: REALM.names };
+
 #[test]
 fn hostile_http_servers_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
-    examine(&lab, (API, REGISTRY, "http"), &http_faults(), TcpStandin::plain);
+    examine(&lab, &REGISTRY, "http", &http_faults(), TcpStandin::plain);
+}
+
+#[test]
+fn hostile_servers_at_the_runners_url_are_described() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    examine(&lab, &RUNNER, "http", &http_faults(), TcpStandin::plain);
+}
+
+#[test]
+fn hostile_servers_in_place_of_gitlab_are_described() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    let certificate: Certificate = pki::self_signed(lab.dir(), HOST);
+    examine(&lab, &REALM, "https", &http_faults(), |listener, fault| {
+        TcpStandin::tls(listener, &certificate, fault)
+    });
+}
+
+#[test]
+fn hostile_tls_servers_in_place_of_gitlab_are_described() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    examine(&lab, &REALM, "https", &tls_faults(), TcpStandin::plain);
 }
 
 #[test]
 fn hostile_servers_behind_tls_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
     let certificate: Certificate = pki::self_signed(lab.dir(), HOST);
-    examine(&lab, (API, REGISTRY, "https"), &http_faults(), |listener, fault| {
+    examine(&lab, &REGISTRY, "https", &http_faults(), |listener, fault| {
         TcpStandin::tls(listener, &certificate, fault)
     });
 }
@@ -121,32 +161,14 @@ fn hostile_servers_behind_tls_are_described() {
 #[test]
 fn hostile_tls_servers_are_described() {
     let Some(lab) = Lab::start(&[]) else { return };
-    examine(&lab, (API, REGISTRY, "https"), &tls_faults(), TcpStandin::plain);
+    examine(&lab, &REGISTRY, "https", &tls_faults(), TcpStandin::plain);
 }
 
-/// The same words for GitLab, to which another path leads.
-#[test]
-fn hostile_servers_in_place_of_gitlab_are_described() {
-    let Some(lab) = Lab::start(&[]) else { return };
-    let of_gitlab = |code: &&'static str| match *code {
-        "not-a-registry" => "not-gitlab",
-        "redirect-loop" => "redirected",
-        code => code,
-    };
-    let cases: Vec<Case> = http_faults()
-        .into_iter()
-        .map(|(name, fault, codes)| {
-            let codes: Vec<_> = codes.iter().map(of_gitlab).collect();
-            (name, fault, &*codes.leak())
-        })
-        .collect();
-    examine(&lab, ("runner/reach", "--url", "http"), &cases, TcpStandin::plain);
-}
-
-/// Runs a check against each server, all at once, on a URL that a flag names.
+/// Runs gldoctor against each server, all at once.
 fn examine(
     lab: &Lab,
-    (id, flag, scheme): (&str, &str, &str),
+    role: &Role,
+    scheme: &str,
     cases: &[Case],
     start: impl Fn(std::net::TcpListener, Fault) -> TcpStandin,
 ) {
@@ -159,32 +181,34 @@ fn examine(
     thread::scope(|scope| {
         for ((name, _, codes), (port, _)) in cases.iter().zip(&standins) {
             let url = format!("{scheme}://{HOST}:{port}");
-            scope.spawn(move || describes(lab, name, (id, flag, &url), codes));
+            scope.spawn(move || describes(lab, role, name, &url, codes));
         }
     });
 }
 
-/// Runs a check on a URL that a flag names; its one finding has one of the codes.
-fn describes(lab: &Lab, name: &str, (id, flag, url): (&str, &str, &str), codes: &[&str]) {
+fn describes(lab: &Lab, role: &Role, name: &str, url: &str, codes: &[&str]) {
+    let Role { check: only, flag, more, names } = *role;
     let gldoctor = env!("CARGO_BIN_EXE_gldoctor");
     let limited = format!("ulimit -v {MEMORY} && exec \"$0\" \"$@\"");
-    let run = ["run", "--only", id, "--timeout", "1s", "--format", "json"];
+    let run = ["run", "--only", only, "--timeout", "1s", "--format", "json"];
     let since = Instant::now();
-    let arguments = [&["-c", &limited, gldoctor][..], &run, &[flag, url]].concat();
+    let arguments = [&["-c", &limited, gldoctor][..], &run, &[flag, url], more].concat();
     let ran = lab.client.run("sh", &arguments);
     assert!(since.elapsed() < PATIENCE, "{name}");
     assert_eq!(ran.code, Some(1), "{name}: {ran}");
     let report = ran.json();
-    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == id);
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == only);
     let findings = check.unwrap()["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 1, "{name}: {ran}");
     let code = findings[0]["code"].as_str().unwrap();
-    assert!(codes.contains(&code), "{name}: {code}\n{ran}");
+    // By its name for the registry.
+    let known = names.iter().find(|it| it.1 == code).map_or(code, |it| it.0);
+    assert!(codes.contains(&known), "{name}: {code}\n{ran}");
     // What a terminal or a reader could not bear does not come through.
     let size = ran.stdout.len();
     assert!(size < 20_000, "{name}: a report of {size} bytes");
-    let human = ["run", "--only", id, "--timeout", "1s", flag, url];
-    let told = lab.client.gldoctor(&human).stdout;
+    let human = ["run", "--only", only, "--timeout", "1s", flag, url];
+    let told = lab.client.gldoctor(&[&human[..], more].concat()).stdout;
     assert!(!told.contains('\x1b'), "{name}: {told}");
     assert!(told.lines().count() < 40, "{name}: {told}");
 }

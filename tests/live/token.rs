@@ -26,7 +26,8 @@ const BUNDLE: &str = "/var/opt/gitlab/registry/gitlab-registry.crt";
 const NETRC: &str = "/run/home/netrc";
 /// How gldoctor is told of it.
 const WITH_LOGIN: [&str; 2] = ["--credentials", NETRC];
-const FROM_OUTSIDE: [&str; 2] = ["--registry-url", REGISTRY_URL];
+/// With time for the stores of a busy machine.
+const FROM_OUTSIDE: [&str; 4] = ["--registry-url", REGISTRY_URL, "--timeout", "30s"];
 
 /// A site whose client trusts the server, with credentials on both nodes.
 fn start(edit: impl FnOnce(&Lab)) -> Option<(Site, Running)> {
@@ -43,7 +44,7 @@ fn start(edit: impl FnOnce(&Lab)) -> Option<(Site, Running)> {
 impl Site {
     /// What gldoctor on the server says, from the files and with a token of its own.
     fn on_server(&self, more: &[&str]) -> Report {
-        Report::on(FLOW, &self.lab.server, more)
+        Report::on(FLOW, &self.lab.server, &[&["--timeout", "30s"], more].concat())
     }
 
     /// What gldoctor on the client says with a login.
@@ -127,7 +128,8 @@ fn a_healthy_flow_is_healthy_from_everywhere() {
 fn a_token_that_the_registry_refuses_is_told_apart() {
     let Some((site, mut running)) = start(|_| ()) else { return };
     let server = &site.lab.server;
-    let with_login = || Report::on(TOKEN, server, &WITH_LOGIN);
+    let with_login =
+        || Report::on(TOKEN, server, &[&WITH_LOGIN[..], &["--timeout", "30s"]].concat());
     let refused = |tokens: Tokens, code: &str| {
         let rails = start_rails(server, tokens);
         let report = with_login();
@@ -196,6 +198,12 @@ fn the_way_to_the_realm_is_a_part_of_it() {
         let set = |url: &str| format!("realm: {url}");
         server.edit(CONFIG, |text| text.replace(&set(old), &set(new)));
     };
+    // A dead name of both is one story.
+    let nowhere = ["--url", "https://nowhere.internal", "--registry-url"];
+    let nowhere = [&nowhere[..], &["https://nowhere.internal:4567"]].concat();
+    let report = Report::on("registry/api,registry/token", client, &nowhere);
+    let explained = [["error", "name-unresolved", "https://nowhere.internal", "registry/api"]];
+    assert_eq!(report.findings(TOKEN), explained, "{}", report.ran);
     let good = format!("https://{HOST}/jwt/auth");
     let mut last = good.clone();
     let cases = [
@@ -415,7 +423,11 @@ fn a_realm_with_a_certificate_of_its_own_needs_it_in_the_registry_s_folder() {
     assert_eq!(report.codes(TOKEN), ["error realm-untrusted"], "{}", report.ran);
     let refused = client.run("skopeo", &login);
     assert!(refused.x509_error().is_some(), "{refused}");
-    site.record_from_outside(TOKEN, "faulty-realm-untrusted");
+    site.record(client, &FROM_OUTSIDE, TOKEN, "faulty-realm-untrusted");
+    // With the check that says more of it, it is one story.
+    let report = Report::on("registry/token,trust/docker", client, &FROM_OUTSIDE);
+    let explained = [["error", "realm-untrusted", &format!("https://{HOST}"), "trust/docker"]];
+    assert_eq!(report.findings(TOKEN), explained, "{}", report.ran);
     // A folder that is named after GitLab does not help, a second file does.
     client.write(&format!("/etc/docker/certs.d/{HOST}/ca.crt"), site.lab.server.read(gitlab));
     let report = Report::on(FLOW, client, &FROM_OUTSIDE);
@@ -487,7 +499,7 @@ fn no_secret_leaves_the_machine() {
     let errors =
         json!({ "errors": [{ "code": "DENIED", "message": "access forbidden" }], "echo": echo });
     let mut told = Vec::new();
-    for flags in [WITH_LOGIN.to_vec(), [&WITH_LOGIN[..], &["--timeout", "2s"]].concat()] {
+    for flags in [WITH_LOGIN.to_vec(), [&WITH_LOGIN[..], &["--timeout", "30s"]].concat()] {
         for format in ["human", "short", "json"] {
             let ran = server.gldoctor(
                 &[&["run", "--only", "registry", "--verbose", "--format", format], &flags[..]]

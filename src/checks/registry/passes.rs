@@ -166,8 +166,8 @@ async fn belongs(host: &Host, subject: &Subject, name: &str) -> Result<bool, Unk
     Ok(registry || gitlab)
 }
 
-/// The token of the login, to be shown to the registry where clients reach it. `None` where nothing
-/// vouches for the registry, or it does not answer there.
+/// The token of the login, to be shown to the registry where clients reach it. `None` where the
+/// registry does not answer there; that nothing vouches for it is an error.
 pub(super) async fn from_login(
     host: &Host,
     subject: &Subject,
@@ -181,11 +181,14 @@ pub(super) async fn from_login(
     };
     let chain = chain_at(host, &heard.endpoint, heard.address).await?;
     let certificate = vouched(host, &heard.endpoint, &heard.endpoint, &chain).await?;
-    Ok(certificate.map(|certificate| Pass {
-        token: TokenFrom::Login { certificate },
-        endpoint: heard.endpoint.clone(),
-        address: heard.address,
-    }))
+    let certificate = certificate.ok_or_else(|| {
+        Unknown::Unreadable(
+            "it was not shown to the registry, whose certificate no client on this host accepts"
+                .into(),
+        )
+    })?;
+    let token = TokenFrom::Login { certificate };
+    Ok(Some(Pass { token, endpoint: heard.endpoint.clone(), address: heard.address }))
 }
 
 /// The SHA-256 of a server's certificate, if somebody here vouches for it.

@@ -110,7 +110,14 @@ async fn seen(
         }
         Err(stop) => return Err(stop),
     }
-    let Some(pass) = passes::from_login(host, subject, asking).await? else { return Ok(None) };
+    let pass = match passes::from_login(host, subject, asking).await {
+        Ok(Some(pass)) => pass,
+        Err(Stop::Unknown(why)) => {
+            verdict.untold("the token of the login", why);
+            return Ok(None);
+        }
+        other => return other.map(|_| None),
+    };
     Ok(verdict.told("the running registry", options(host, &pass).await).flatten())
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::asking::{Asking, Heard, Subject};
 use crate::checks::path::gitlab::{Gitlab, Mend, Place};
-use crate::checks::path::{Looked, Service, Spoken, Words};
+use crate::checks::path::{Answerer, Looked, Service, Spoken, Words};
 use crate::checks::reach::{Reach, Stage, Way, reach_by};
 use crate::checks::{Evidence, Finding, docs};
 use crate::host::network::{
@@ -105,8 +105,11 @@ impl Realm {
         let plain = Endpoint { https: false, ..self.url.clone() };
         Ok(match self.ask(host, &plain, address).await? {
             HttpReply::Answered(response) if is_issuer(&response) => Some(Spoken::PlainService),
-            HttpReply::Answered(response) if response.status == 400 => None,
-            HttpReply::Answered(_) => Some(Spoken::PlainHttp),
+            HttpReply::Answered(response) => match Answerer::of(&response) {
+                // A TLS server that refused the handshake says so in plain HTTP.
+                Answerer::TlsPort => None,
+                _ => Some(Spoken::PlainHttp),
+            },
             HttpReply::Failed(_) => None,
         })
     }
@@ -127,7 +130,8 @@ impl Realm {
             TokenReply::Failed(failure) => HttpReply::Failed(failure),
             TokenReply::Answered(TokenAnswer { mut response, token }) => {
                 // Of a document its errors alone are kept; whether there was a token is told here.
-                if response.status == 200 && token.is_none() {
+                let is_document = matches!(response.body, Body::Json(_));
+                if response.status == 200 && is_document && token.is_none() {
                     response.body = Body::Empty;
                 }
                 HttpReply::Answered(response)

@@ -118,9 +118,11 @@ async fn prove(
             Ok(LoggedIn::NotWanted) => {}
             Ok(LoggedIn::Answered(user, answer)) => match login::judge(realm, &user, &answer) {
                 Some(finding) => verdict.add([finding]),
-                None => match passes::from_login(host, subject, asking).await? {
-                    Some(pass) => tried.extend(show(host, pass, verdict).await),
-                    None => verdict.untold("the token of the login", unseen()),
+                None => match passes::from_login(host, subject, asking).await {
+                    Ok(Some(pass)) => tried.extend(show(host, pass, verdict).await),
+                    Ok(None) => {}
+                    Err(Stop::Unknown(why)) => verdict.untold("the token of the login", why),
+                    Err(stop) => return Err(stop),
                 },
             },
             Err(Stop::Unknown(why)) => verdict.untold("a login", why),
@@ -161,10 +163,4 @@ async fn show(host: &Host, pass: Pass, verdict: &mut Verdict) -> Option<Shown> {
             None
         }
     }
-}
-
-fn unseen() -> Unknown {
-    Unknown::Unreadable(
-        "it was not shown to the registry, whose certificate no client on this host accepts".into(),
-    )
 }

@@ -4,8 +4,8 @@
 use super::matrix::clients::{Equipped, equip, present};
 use super::shown::source;
 use crate::checks::Stop;
-use crate::host::Host;
 use crate::host::system::Now;
+use crate::host::{Host, Unknown};
 use crate::install::Endpoint;
 use crate::trust::{Der, Store, Verdict, judge};
 
@@ -13,14 +13,14 @@ use crate::trust::{Der, Store, Verdict, judge};
 pub(in crate::checks) struct Said {
     /// The client's name.
     pub(in crate::checks) client: &'static str,
-    /// Its verdict.
-    pub(in crate::checks) verdict: Verdict,
+    /// Its verdict, or why its files could not be read.
+    pub(in crate::checks) verdict: Result<Verdict, Unknown>,
     /// Whether it verifies certificates there at all.
     pub(in crate::checks) verifies: bool,
 }
 
 /// What every client on this host says of a chain that `name` shows, with what it trusts for
-/// `registry`. Clients whose files cannot be read say nothing.
+/// `registry`; always in the same order.
 pub(in crate::checks) async fn said(
     host: &Host,
     registry: &Endpoint,
@@ -30,15 +30,17 @@ pub(in crate::checks) async fn said(
     let now = host.ask(Now).await?;
     let mut all = Vec::new();
     for who in present(host).await? {
-        let Ok(Equipped { client, files, unverified }) = equip(host, who, registry).await else {
-            continue;
+        let (verdict, verifies) = match equip(host, who, registry).await {
+            Ok(Equipped { client, files, unverified }) => {
+                let mut store = Store::new(client);
+                for (path, certificates) in &files {
+                    store.add_certificates(path.as_str(), certificates);
+                }
+                (Ok(judge(&store, chain, name, now)), unverified.is_none())
+            }
+            Err(why) => (Err(why), true),
         };
-        let mut store = Store::new(client);
-        for (path, certificates) in &files {
-            store.add_certificates(path.as_str(), certificates);
-        }
-        let verdict = judge(&store, chain, name, now);
-        all.push(Said { client: who.name(), verdict, verifies: unverified.is_none() });
+        all.push(Said { client: who.name(), verdict, verifies });
     }
     Ok(all)
 }
@@ -51,13 +53,22 @@ pub(in crate::checks) async fn voucher(
     endpoint: &Endpoint,
     chain: &[Der],
 ) -> Result<Option<String>, Stop> {
+    let mut untold = None;
     for given in [registry, endpoint] {
-        let said = said(host, given, &endpoint.host, chain).await?;
-        if let Some(accepts) = said.iter().find(|said| said.verdict.accepted) {
-            return Ok(Some(accepts.client.to_owned()));
+        for said in said(host, given, &endpoint.host, chain).await? {
+            match said.verdict {
+                Ok(verdict) if verdict.accepted => return Ok(Some(said.client.to_owned())),
+                Ok(_) => {}
+                Err(why) => untold = Some(why),
+            }
         }
     }
     let own = source(host, endpoint).await?;
     let is_own = |own: &Vec<Der>| !own.is_empty() && own.first() == chain.first();
-    Ok(own.filter(|own| is_own(&own.chain)).map(|own| own.pair.certificate.value.to_string()))
+    let own = own.filter(|own| is_own(&own.chain));
+    match (own, untold) {
+        (Some(own), _) => Ok(Some(own.pair.certificate.value.to_string())),
+        (None, Some(why)) => Err(why.into()),
+        (None, None) => Ok(None),
+    }
 }

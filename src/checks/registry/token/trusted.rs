@@ -38,18 +38,26 @@ pub(super) async fn judge(
         let of_registry = said(host, registry, &registry.host, &own).await?;
         let of_realm = said(host, registry, &realm.url.host, &chain).await?;
         for (before, here) in of_registry.iter().zip(&of_realm) {
-            let verifies = here.verifies && CLIENTS.contains(&here.client);
-            if !verifies || !before.verdict.accepted || here.verdict.accepted {
+            if !here.verifies || !CLIENTS.contains(&here.client) {
+                continue;
+            }
+            let verdicts = (before.verdict.as_ref(), here.verdict.as_ref());
+            let (Ok(before), Ok(refusal)) = verdicts else {
+                return Err(verdicts
+                    .1
+                    .err()
+                    .or(verdicts.0.err())
+                    .cloned()
+                    .map_or_else(|| Stop::not_applicable("nothing is refused"), Stop::from));
+            };
+            if !before.accepted || refusal.accepted {
                 continue;
             }
             let name = install::docker::image_prefix(host, registry).await?;
             let leaf = chain.first().and_then(|der| Certificate::from_der(der).ok());
             let finding = untrusted(realm, here.client, &name)
                 .seen("address", address)
-                .seen(
-                    format!("{} says", here.client),
-                    here.verdict.error.clone().unwrap_or_default(),
-                )
+                .seen(format!("{} says", here.client), refusal.error.clone().unwrap_or_default())
                 .follows(Cause::Refused(format!("Docker {}", realm.url.socket())));
             return Ok(Some(match leaf {
                 Some(leaf) => finding.follows(Cause::Certificate(leaf.fingerprint)),

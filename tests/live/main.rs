@@ -40,6 +40,7 @@ mod pki;
 mod rails;
 mod registry_api;
 mod registry_debug;
+mod registry_settings;
 mod replay;
 mod site;
 mod standin;

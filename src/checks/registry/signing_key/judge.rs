@@ -11,7 +11,7 @@ use crate::install::files::described;
 use crate::parse::key::PublicKey;
 
 const NO_START: &str = "the registry does not start";
-const NO_TOKENS: &str = "GitLab cannot sign tokens: docker login, push and pull fail, and images \
+const NO_TOKENS: &str = "GitLab signs no tokens, so docker login, push and pull fail, and images \
                          and projects cannot be deleted";
 
 /// As many key IDs as are shown.
@@ -58,12 +58,15 @@ fn bundle(scene: &Scene, registry: &Registry) -> Vec<Finding> {
             findings.push(mend::bundle(finding, scene, held));
         }
         File::Read(read) => {
-            if let Err(fault) = registry.reader().certificates(read) {
+            let certificates = registry.reader().certificates(read);
+            if let Err(fault) = &certificates {
                 let what = fault.clause(Program::Tokens, Part::Certificate);
-                let finding = placed(error("bundle-unusable", &what), &fault, held);
+                let finding = placed(error("bundle-unusable", &what), fault, held);
                 findings.push(mend::bundle(finding, scene, held));
             }
-            findings.extend(stray_key(held, read.has_private_key()));
+            // A key in place of the certificates has been told already.
+            let is_beside = certificates.is_ok() || held.open_to_all.is_some();
+            findings.extend(stray_key(held, is_beside && read.has_private_key()));
         }
         other => {
             let what = other.obstacle().unwrap_or_default();

@@ -51,7 +51,7 @@ pub(super) async fn pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
 }
 
 /// `nginx.conf` and what it usually includes.
-async fn files(host: &Host) -> Result<Vec<Utf8PathBuf>, Unknown> {
+pub(in crate::install) async fn files(host: &Host) -> Result<Vec<Utf8PathBuf>, Unknown> {
     let folder = Utf8Path::new(FOLDER);
     let mut files = vec![folder.join(MAIN)];
     for (name, ending) in [("conf.d", ".conf"), ("sites-enabled", "")] {

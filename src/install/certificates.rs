@@ -1,6 +1,6 @@
 //! Which certificate belongs to which private key on this host.
 
-mod own_nginx;
+pub(super) mod own_nginx;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -340,7 +340,7 @@ async fn registry_pair(host: &Host) -> Result<Option<Pair>, Unknown> {
 
 /// The token pair, where this host has both halves: GitLab's signing key and the registry's bundle.
 async fn token_pair(host: &Host) -> Result<Option<Pair>, Unknown> {
-    let Some(config) = registry::config(host).await? else { return Ok(None) };
+    let Some(config) = registry::in_use(host).await? else { return Ok(None) };
     let Some((rails_path, rails)) = generated(host).await? else { return Ok(None) };
     let (Some(bundle), Some(key)) = (&config.yml.auth.token_rootcertbundle, &rails.registry.key)
     else {

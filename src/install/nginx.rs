@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 
+use super::certificates::own_nginx;
 use super::{Source, Sourced};
 use crate::host::files::{File, ReadFile};
 use crate::host::{Host, Unknown};
@@ -46,6 +47,25 @@ pub async fn servers(host: &Host) -> Result<Vec<Server>, Unknown> {
         }
     }
     Ok(servers)
+}
+
+/// The nodes among which an nginx of one's own shares out the requests for what listens on `port`;
+/// `None` where it knows no more than one.
+pub async fn nodes_behind(host: &Host, port: u16) -> Result<Option<Sourced<String>>, Unknown> {
+    for path in own_nginx::files(host).await? {
+        let File::Read(nginx) = host.ask(ReadFile::<Nginx>::at(path.clone())).await? else {
+            continue;
+        };
+        for upstream in nginx.upstreams {
+            let nodes: Vec<_> = upstream.servers.iter().map(|it| it.value.as_str()).collect();
+            let is_on =
+                |node: &str| node.rsplit_once(':').is_some_and(|(_, it)| it.parse() == Ok(port));
+            if nodes.len() > 1 && nodes.iter().all(|node| is_on(node)) {
+                return Ok(Some(Sourced::file(nodes.join(", "), path, Some(upstream.line))));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl Server {

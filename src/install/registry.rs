@@ -69,6 +69,20 @@ pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
     }
 }
 
+/// The same, unless `gitlab.rb` switches the registry of this host off. Its files stay behind then,
+/// and nobody reads them.
+pub async fn in_use(host: &Host) -> Result<Option<Config>, Unknown> {
+    let config = config(host).await?;
+    let off = is_switched_off(host).await;
+    Ok(config.filter(|config| !(off && config.generated)))
+}
+
+/// Whether `gitlab.rb` says that no registry runs here.
+pub async fn is_switched_off(host: &Host) -> bool {
+    let Ok(Some(settings)) = settings(host).await else { return false };
+    matches!(settings.flag(&["registry", "enable"]), Written::Known(flag) if !flag.value)
+}
+
 /// The file itself, whatever stands in its place.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
@@ -327,4 +341,29 @@ fn an_empty_address_is_no_debug_server() {
     };
     assert_eq!(recorded("localhost:5001").as_deref(), Some("localhost:5001"));
     assert_eq!(recorded(""), None);
+}
+
+#[test]
+fn files_of_a_registry_that_is_switched_off_are_nobodys() {
+    let used = |enable: &str| {
+        let rb = format!("registry['enable'] = {enable}\n");
+        let files = crate::parse::gitlab_rb::Files::from([(
+            "/etc/gitlab/gitlab.rb".into(),
+            Some(rb.into_bytes()),
+        )]);
+        let settings = crate::parse::gitlab_rb::evaluate("/etc/gitlab/gitlab.rb".into(), &files);
+        let text = serde_json::json!({ "version": 1, "looks": [
+            { "kind": "gitlab-rb", "ask": { "path": "/etc/gitlab/gitlab.rb" },
+              "reply": { "answer": { "read": settings } } },
+            { "kind": "registry-config",
+              "ask": { "path": "/var/opt/gitlab/registry/config.yml",
+                       "environment": PACKAGE_ENVIRONMENT },
+              "reply": { "answer": { "read": {} } } }
+        ] });
+        let recording = crate::host::Recording::parse(text.to_string().as_bytes()).unwrap();
+        let host = Host::recorded(recording.looks);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(in_use(&host)).unwrap().is_some()
+    };
+    assert!(used("true") && !used("false"));
 }

@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::host::files::File;
 use crate::host::version::RegistryVersion;
 use crate::install::registry::{self, Config, ConfigFile};
-use crate::install::{Kind, kind};
+use crate::install::{Endpoint, Kind, Sourced, kind, nginx};
 
 check! {
     /// The registry's settings are ones that it reads, and fit its clients.
@@ -41,10 +41,17 @@ check! {
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    let Some(ConfigFile { path, file, generated }) = registry::config_file(host).await? else {
-        return Err(Stop::not_applicable("no registry is configured on this host"));
-    };
     let mut verdict = Verdict::default();
+    let off = registry::is_switched_off(host).await;
+    let found = registry::config_file(host).await?.filter(|found| !(off && found.generated));
+    let Some(ConfigFile { path, file, generated }) = found else {
+        verdict.add(unfit::before_reconfigure(host).await?);
+        return if verdict.findings.is_empty() {
+            Err(Stop::not_applicable("no registry is configured on this host"))
+        } else {
+            Ok(verdict)
+        };
+    };
     match file {
         File::Read(yml) => {
             let config = Config { path, yml, generated };
@@ -52,7 +59,8 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             let version = verdict.told("the registry's version", host.ask(RegistryVersion).await);
             verdict.add(refused::judge(&configured));
             let version = version.flatten().filter(|_| generated);
-            verdict.add(unfit::judge(&configured, version.as_deref()));
+            let nodes = nodes(host, &config).await;
+            verdict.add(unfit::judge(&configured, version.as_deref(), nodes.as_ref()));
         }
         other => {
             let obstacle = other.obstacle().unwrap_or_default();
@@ -71,4 +79,15 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
     }
     Ok(verdict)
+}
+
+/// The nodes of a registry that nginx in front of it shares requests out among. They count only
+/// beside a secret that is not set.
+async fn nodes(host: &Host, config: &Config) -> Option<Sourced<String>> {
+    let http = &config.yml.http;
+    if http.secret.as_ref().is_some_and(|secret| secret.value.set) {
+        return None;
+    }
+    let endpoint = Endpoint::listening(&http.addr.as_ref()?.value.to_string())?;
+    nginx::nodes_behind(host, endpoint.port).await.ok().flatten()
 }

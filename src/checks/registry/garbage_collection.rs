@@ -14,7 +14,7 @@ use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::files::GarbageSchedule;
 use crate::host::version::RegistryVersion;
 use crate::host::{Host, Unknown};
-use crate::install::{GITLAB_RB, registry, settings};
+use crate::install::{GITLAB_RB, registry, settings, spelled};
 
 check! {
     /// What nobody needs any more leaves the registry's storage, and nothing else does.
@@ -45,7 +45,7 @@ check! {
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    let Some(config) = registry::config(host).await? else {
+    let Some(config) = registry::in_use(host).await? else {
         let mut verdict = Verdict::default();
         verdict.add(before_reconfigure(host).await?);
         return if verdict.findings.is_empty() {
@@ -74,18 +74,22 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
 /// What `gitlab.rb` will make of a registry that has no configuration yet.
 async fn before_reconfigure(host: &Host) -> Result<Option<Finding>, Unknown> {
     let Some(settings) = settings(host).await? else { return Ok(None) };
-    let Some(flag) = settings.flag(&["registry", "storage_delete_enabled"]).told()? else {
-        return Ok(None);
-    };
+    let mut written = None;
+    for name in
+        [&["registry", "storage_delete_enabled"][..], &["registry", "storage", "delete", "enabled"]]
+    {
+        let flag = settings.flag(name).told()?.filter(|flag| !flag.value);
+        written = written.or(flag.map(|flag| (spelled(name), flag)));
+    }
+    let Some((name, flag)) = written else { return Ok(None) };
     let message = "deletes are switched off: after reconfigure, GitLab's cleanup policies and \
                    deletions of images fail";
-    Ok((!flag.value).then(|| {
-        Finding::warning("deletes-disabled", flag.source.to_string(), message)
-            .evidence(flag.evidence("registry['storage_delete_enabled']"))
-            .remedy(
-                "Take the line out: deletes are on by default.",
-                [format!("sudoedit {GITLAB_RB}"), "sudo gitlab-ctl reconfigure".to_owned()],
-            )
-            .docs(docs::REGISTRY_GC)
-    }))
+    let finding = Finding::warning("deletes-disabled", flag.source.to_string(), message)
+        .evidence(flag.evidence(name))
+        .remedy(
+            "Take the setting out: deletes are on by default.",
+            [format!("sudoedit {GITLAB_RB}"), "sudo gitlab-ctl reconfigure".to_owned()],
+        )
+        .docs(docs::REGISTRY_GC);
+    Ok(Some(finding))
 }

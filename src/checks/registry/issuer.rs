@@ -7,7 +7,7 @@ mod tests;
 
 use self::judge::{Scene, judge};
 use super::startup::Configured;
-use crate::checks::{Stop, Verdict, check};
+use crate::checks::{Finding, Stop, Verdict, check};
 use crate::host::{Host, Unknown};
 use crate::install::tokens::{self, Signer};
 use crate::install::{Endpoint, GITLAB_RB, Sourced, Written, gitlab, registry, settings};
@@ -42,7 +42,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let config = verdict.told("the registry's configuration", registry::config(host).await);
+    let config = verdict.told("the registry's configuration", registry::in_use(host).await);
     let signer = verdict.told("GitLab's settings for the registry", tokens::signer(host).await);
     let signer = signer.flatten();
     let Some(config) = config.flatten() else {
@@ -81,7 +81,7 @@ async fn told_realm(host: &Host) -> Option<Sourced<Endpoint>> {
 }
 
 /// What `gitlab.rb` sets for the two sides before reconfigure has written anything.
-async fn verdict_of_settings(host: &Host) -> Result<Option<crate::checks::Finding>, Unknown> {
+async fn verdict_of_settings(host: &Host) -> Result<Option<Finding>, Unknown> {
     let Some(settings) = settings(host).await? else { return Ok(None) };
     let rails = settings.text(&["gitlab_rails", "registry_issuer"]).told()?;
     for name in ["issuer", "token_issuer"] {
@@ -89,5 +89,8 @@ async fn verdict_of_settings(host: &Host) -> Result<Option<crate::checks::Findin
             return Ok(judge::written(GITLAB_RB, name, &own, rails.as_ref()));
         }
     }
-    Ok(None)
+    let (realm, gitlab) =
+        (settings.url(&["registry", "token_realm"]).told()?, gitlab::configured_url(host).await?);
+    let (Some(realm), Some(gitlab)) = (realm, gitlab) else { return Ok(None) };
+    Ok(realm::written(GITLAB_RB, &realm, &gitlab))
 }

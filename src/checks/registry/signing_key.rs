@@ -49,7 +49,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let config = verdict.told("the registry's configuration", registry::config(host).await);
+    let config = verdict.told("the registry's configuration", registry::in_use(host).await);
     let config = config.flatten();
     let signer = verdict.told("GitLab's settings for the registry", signer(host).await).flatten();
     if config.is_none() && signer.is_none() {

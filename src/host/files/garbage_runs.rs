@@ -220,14 +220,14 @@ fn guards(line: &str) -> bool {
 fn schedule(line: &str) -> Option<String> {
     let words: Vec<_> = line.split_whitespace().take(5).collect();
     let first = words.first()?;
-    if first.starts_with('@') {
-        let is_word = first.len() <= 16 && first[1..].chars().all(|c| c.is_ascii_alphabetic());
+    if let Some(word) = first.strip_prefix('@') {
+        let is_word = word.len() <= 16 && word.chars().all(|c| c.is_ascii_alphabetic());
         return is_word.then(|| (*first).to_owned());
     }
-    let fits = |word: &&str| {
+    let fits = |word: &str| {
         word.len() <= 64 && word.chars().all(|c| c.is_ascii_alphanumeric() || "*/,-".contains(c))
     };
-    (words.len() == 5 && words.iter().all(|word| fits(&word))).then(|| words.join(" "))
+    (words.len() == 5 && words.iter().all(|word| fits(word))).then(|| words.join(" "))
 }
 
 /// The scripts that a line calls by their paths.

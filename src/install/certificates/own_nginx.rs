@@ -75,7 +75,7 @@ async fn servers(host: &Host) -> Result<Vec<Found>, Unknown> {
 }
 
 /// `nginx.conf` and what it usually includes.
-async fn files(host: &Host) -> Result<Vec<Utf8PathBuf>, Unknown> {
+pub(in crate::install) async fn files(host: &Host) -> Result<Vec<Utf8PathBuf>, Unknown> {
     let folder = Utf8Path::new(FOLDER);
     let mut files = vec![folder.join(MAIN)];
     for (name, ending) in [("conf.d", ".conf"), ("sites-enabled", "")] {

@@ -39,7 +39,7 @@ fn mistyped(configured: &Configured<'_>) -> impl Iterator<Item = Finding> {
     let ours = wrong.filter(|it| !OWNED_BY_OTHERS.contains(&it.key.value.as_str()));
     ours.map(|it| {
         let (key, wanted) = (&it.key.value, it.wanted);
-        let what = format!("{key} is {}, where {wanted} has to be", it.found);
+        let what = format!("{key} has to be {wanted}, not {}", it.found);
         let finding = configured.refusal("mistyped", it.key.line, &what);
         let yml = format!("{key} as {wanted}");
         configured.write(finding, "write the value as the registry reads it", None, &yml)

@@ -1,6 +1,7 @@
 use super::{refused, unfit};
 use crate::checks::registry::startup::{Configured, config, told};
 use crate::checks::{Cause, Finding};
+use crate::install::Sourced;
 
 /// A file with nothing to say about it.
 const SOUND: &str = "version: 0.1\nhttp: {addr: ':5000', secret: 9f86d081884c7d65}\n";
@@ -9,7 +10,7 @@ fn judged(yml: &str, generated: bool, version: Option<&str>) -> Vec<Finding> {
     let config = config(yml, generated);
     let configured = Configured::sample(&config);
     let mut findings = refused::judge(&configured);
-    findings.extend(unfit::judge(&configured, version));
+    findings.extend(unfit::judge(&configured, version, None));
     findings
 }
 
@@ -99,4 +100,13 @@ fn schema1_is_told_by_the_version_that_reads_it() {
 fn a_shared_storage_is_named_beside_an_unset_secret() {
     let yml = "version: 0.1\nstorage: {s3: {bucket: a}}\n";
     assert!(judged(yml, false, None)[0].message.contains("several nodes can share"));
+}
+
+#[test]
+fn an_unset_secret_breaks_uploads_with_several_nodes() {
+    let config = config("version: 0.1\nhttp: {addr: ':5000'}\n", false);
+    let nodes = "10.0.0.1:5000, 10.0.0.2:5000".to_owned();
+    let nodes = Sourced::file(nodes, "/etc/nginx/conf.d/registry.conf", Some(1));
+    let findings = unfit::judge(&Configured::sample(&config), None, Some(&nodes));
+    assert_eq!(told(&findings), ["warning secret-unset"]);
 }

@@ -2,21 +2,28 @@
 
 use super::super::startup::Configured;
 use super::refused::has_certificate;
-use crate::checks::{Finding, docs};
+use crate::checks::{Finding, Severity, docs};
+use crate::host::{Host, Unknown};
+use crate::install::{GITLAB_RB, Sourced, settings, spelled};
 use crate::parse::setting::{Located, Scalar};
 
 /// As many unknown keys as are told one by one.
 const TOLD: usize = 10;
 
-/// Everything that is unfit; `version` is that of the Linux package's registry.
-pub(super) fn judge(configured: &Configured<'_>, version: Option<&str>) -> Vec<Finding> {
+/// Everything that is unfit; `version` is that of the Linux package's registry, `nodes` those that
+/// a balancer knows.
+pub(super) fn judge(
+    configured: &Configured<'_>,
+    version: Option<&str>,
+    nodes: Option<&Sourced<String>>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(lets_encrypt(configured));
     findings.extend(prefix(configured));
     findings.extend(proxy(configured));
     findings.extend(schema1(configured, version));
     findings.extend(http2(configured));
-    findings.extend(secret(configured));
+    findings.extend(secret(configured, nodes));
     findings.extend(unknown_keys(configured));
     findings
 }
@@ -98,8 +105,25 @@ fn schema1(configured: &Configured<'_>, version: Option<&str>) -> Option<Finding
     };
     let name = "compatibility.schema1.enabled";
     let finding = notice(configured, "schema1", name, it, message);
-    let rb = "no registry['compatibility_schema1_enabled']";
+    let rb = "registry['compatibility_schema1_enabled'] = false (or nothing)";
     Some(configured.write(finding, "switch schema1 off", Some(rb), "no section compatibility"))
+}
+
+/// The same where reconfigure has not yet written anything.
+pub(super) async fn before_reconfigure(host: &Host) -> Result<Option<Finding>, Unknown> {
+    let Some(settings) = settings(host).await? else { return Ok(None) };
+    let name = ["registry", "compatibility_schema1_enabled"];
+    let flag = settings.flag(&name).told()?.filter(|flag| flag.value);
+    Ok(flag.map(|flag| {
+        let message = "schema1 is switched on, which only registries before 3.0 read";
+        Finding::notice("schema1", flag.source.to_string(), message)
+            .evidence(flag.evidence(spelled(&name)))
+            .remedy(
+                "Take the line out.",
+                [format!("sudoedit {GITLAB_RB}"), "sudo gitlab-ctl reconfigure".to_owned()],
+            )
+            .docs(docs::REGISTRY)
+    }))
 }
 
 /// Many layers over one connection each.
@@ -117,7 +141,7 @@ fn http2(configured: &Configured<'_>) -> Option<Finding> {
 }
 
 /// Each process then makes up its own.
-fn secret(configured: &Configured<'_>) -> Option<Finding> {
+fn secret(configured: &Configured<'_>, nodes: Option<&Sourced<String>>) -> Option<Finding> {
     let config = configured.config;
     let secret = config.yml.http.secret.as_ref();
     if secret.is_some_and(|secret| secret.value.set) {
@@ -130,15 +154,28 @@ fn secret(configured: &Configured<'_>) -> Option<Finding> {
         .iter()
         .any(|driver| !matches!(driver.name.as_str(), "filesystem" | "inmemory"));
     let also = if is_shared { "; its storage is one that several nodes can share" } else { "" };
-    let message = format!(
-        "http.secret is not set, so each process makes up its own: uploads break at restarts, and \
-         at once with several nodes behind a balancer{also}"
-    );
+    let (severity, message) = match nodes {
+        Some(_) => (
+            Severity::Warning,
+            "http.secret is not set, so each of several nodes makes up its own: uploads break \
+             whenever the balancer takes another node"
+                .to_owned(),
+        ),
+        None => (
+            Severity::Notice,
+            format!(
+                "http.secret is not set, so each process makes up its own: uploads break at \
+                 restarts, and at once with several nodes behind a balancer{also}"
+            ),
+        ),
+    };
     let line = secret.and_then(|secret| secret.line);
-    let finding = Finding::notice("secret-unset", configured.subject(line), message)
+    let finding = Finding::new(severity, "secret-unset", configured.subject(line), message)
         .seen("http.secret", if secret.is_some() { "empty" } else { "not set" })
         .seen("the registry says", "No HTTP secret provided - generated random secret")
         .docs(docs::REGISTRY);
+    let nodes = nodes.map(|nodes| nodes.evidence("nodes behind nginx"));
+    let finding = nodes.into_iter().fold(finding, Finding::evidence);
     let rb = "registry['http_secret'] with the same random text on every node";
     let yml = "http.secret with the same random text on every node, as from openssl rand -hex 32";
     Some(configured.write(finding, "give all nodes one secret", Some(rb), yml))
@@ -150,10 +187,13 @@ fn unknown_keys(configured: &Configured<'_>) -> Vec<Finding> {
     // Names that begin so are where anchors are kept, which no program is to read.
     let keys: Vec<_> = keys.iter().filter(|key| !key.value.starts_with("x-")).collect();
     let told = keys.iter().take(TOLD).map(|key| {
-        let message = format!("no registry reads '{}': the setting has no effect", key.value);
+        let message = format!(
+            "'{}' is no setting of any registry that gldoctor knows: it has no effect",
+            key.value
+        );
         let finding = Finding::notice("unknown-key", configured.subject(key.line), message);
         let yml = "the key under its right name and in its right section, or nothing";
-        let why = "look the name up";
+        let why = "look the name up, if somebody has added it";
         configured.write(finding.docs(docs::REGISTRY), why, None, yml)
     });
     told.collect()

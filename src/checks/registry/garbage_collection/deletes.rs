@@ -19,9 +19,9 @@ pub(super) fn judge(configured: &Configured<'_>) -> Option<Finding> {
     let what = match setting.map(|it| &it.value) {
         Some(Scalar::Bool(true)) => return None,
         Some(Scalar::Bool(false)) => "deletes are switched off".to_owned(),
-        Some(other) => format!(
-            "storage.delete.enabled is '{other}', which is not the word true: deletes are off"
-        ),
+        Some(other) => {
+            format!("storage.delete.enabled is the text '{other}' in quotes, which counts as false")
+        }
         None => "deletes are not switched on, and are off by default".to_owned(),
     };
     let message = format!(
@@ -46,7 +46,7 @@ fn switched_on(finding: Finding, configured: &Configured<'_>) -> Finding {
     configured.write(
         finding,
         "let images be deleted",
-        Some("registry['storage_delete_enabled'] = true (or nothing)"),
+        Some("registry['storage_delete_enabled'] = true, or 'delete' in registry['storage'],"),
         "storage.delete.enabled: true",
     )
 }

@@ -42,12 +42,14 @@ impl Metadata {
     /// Whether the database holds the metadata, so that the registry collects garbage by itself;
     /// `None` where that depends on what is not seen.
     pub(super) fn in_database(&self) -> Option<bool> {
-        match (self.told, &self.locks) {
-            (Told::Database, _) => Some(true),
-            (Told::Files, _) => Some(false),
-            (Told::Prefer, Some((_, Locks { database: true, files: false }))) => Some(true),
-            (Told::Prefer, Some((_, Locks { database: false, files: true }))) => Some(false),
-            (Told::Prefer, _) => None,
+        match self.told {
+            Told::Database => Some(true),
+            Told::Files => Some(false),
+            Told::Prefer => match self.locks.as_ref()?.1 {
+                Locks { database: true, files: false } => Some(true),
+                Locks { database: false, files: true } => Some(false),
+                _ => None,
+            },
         }
     }
 

@@ -26,11 +26,11 @@ impl Schedule<'_> {
         let mut findings = Vec::new();
         for run in self.runs.runs.iter().filter(|run| !run.dry_run) {
             if in_database == Some(true) {
-                findings.push(self.refused(run));
+                findings.push(refused(run));
                 continue;
             }
             findings.extend(self.writable(run));
-            findings.extend(self.too_often(run));
+            findings.extend(too_often(run));
             findings.extend(self.multi_arch(run));
         }
         let is_real = self.runs.runs.iter().any(|run| !run.dry_run);
@@ -90,28 +90,9 @@ impl Schedule<'_> {
             }
             Keeper::Systemd => "Stop the registry before, and start it again behind.",
         };
-        Some(self.described(finding, run).remedy(
+        Some(described(finding, run).remedy(
             stop,
             [format!("sudoedit {}", word(file(run))), format!("# {}", self.weekly())],
-        ))
-    }
-
-    /// A crontab with a star in the wrong field.
-    fn too_often(&self, run: &GarbageRun) -> Option<Finding> {
-        let times = times_a_day(run.schedule.as_deref()?)?;
-        if times < 2 {
-            return None;
-        }
-        let down = if run.collector == Collector::GitlabCtl || run.guarded {
-            "and is down each time"
-        } else {
-            "whether the last run has ended or not"
-        };
-        let message = format!("the registry's garbage is collected {times} times on a day, {down}");
-        let finding = Finding::warning("too-often", subject(run), message);
-        Some(self.described(finding, run).remedy(
-            "Write one minute and one hour, such as 5 4 * * 0 for Sundays at 4:05.",
-            [format!("sudoedit {}", word(run.path.as_str()))],
         ))
     }
 
@@ -123,7 +104,7 @@ impl Schedule<'_> {
         let message = "-m deletes untagged manifests, and this registry counts the platforms of \
                        a multi-platform image among them";
         let finding = Finding::notice("deletes-platforms", subject(run), message);
-        Some(self.described(finding, run).remedy(
+        Some(described(finding, run).remedy(
             "Leave -m out if images for several platforms are pushed.",
             [format!("sudoedit {}", word(file(run)))],
         ))
@@ -138,23 +119,41 @@ impl Schedule<'_> {
         let major = |version: &str| version.trim_start_matches('v').split('.').next()?.parse().ok();
         self.version.as_deref().and_then(major).is_some_and(|major: u32| major < 3)
     }
+}
 
-    /// The command does not run beside the database.
-    fn refused(&self, run: &GarbageRun) -> Finding {
-        let message = "the metadata is in the database, so this command is refused; the registry \
+/// A crontab with a star in the wrong field.
+fn too_often(run: &GarbageRun) -> Option<Finding> {
+    let times = times_a_day(run.schedule.as_deref()?)?;
+    if times < 2 {
+        return None;
+    }
+    let down = if run.collector == Collector::GitlabCtl || run.guarded {
+        "and the registry is down each time"
+    } else {
+        "whether the last run has ended or not"
+    };
+    let message = format!("garbage is collected {times} times on a day, {down}");
+    let finding = Finding::warning("too-often", subject(run), message);
+    Some(described(finding, run).remedy(
+        "Write one minute and one hour, such as 5 4 * * 0 for Sundays at 4:05.",
+        [format!("sudoedit {}", word(run.path.as_str()))],
+    ))
+}
+
+/// The command does not run beside the database.
+fn refused(run: &GarbageRun) -> Finding {
+    let message = "the metadata is in the database, so this command is refused; the registry \
                        collects garbage by itself";
-        let finding = Finding::warning("offline-refused", subject(run), message);
-        self.described(finding, run)
-            .remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
-    }
+    let finding = Finding::warning("offline-refused", subject(run), message);
+    described(finding, run).remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
+}
 
-    fn described(&self, finding: Finding, run: &GarbageRun) -> Finding {
-        let finding = match &run.schedule {
-            Some(schedule) => finding.seen("runs at", schedule),
-            None => finding,
-        };
-        finding.evidence(place(run)).docs(docs::REGISTRY_GC)
-    }
+fn described(finding: Finding, run: &GarbageRun) -> Finding {
+    let finding = match &run.schedule {
+        Some(schedule) => finding.seen("runs at", schedule),
+        None => finding,
+    };
+    finding.evidence(place(run)).docs(docs::REGISTRY_GC)
 }
 
 fn subject(run: &GarbageRun) -> String {

@@ -108,7 +108,6 @@ fn unusable(scene: &Scene<'_>, auth: &Auth, name: &str, value: &Setting) -> Opti
             let what = format!("auth.token.{name} is not set");
             configured.refusal("option-missing", section, &what)
         }
-        Some(Located { variable: None, value: Scalar::Text(_), .. }) => return None,
         // A variable is taken as YAML too, and a number in it is a number.
         Some(Located { value: Scalar::Text(_), .. }) => return None,
         Some(other) => {

@@ -12,15 +12,12 @@ pub(super) const PATH: &str = "/jwt/auth";
 pub(super) fn judge(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
     let it = auth.token_realm.as_ref()?;
     let written = it.value.as_text()?;
-    let realm = match Endpoint::parse(written) {
-        Ok(realm) => realm,
-        Err(_) => {
-            let message = format!(
-                "the realm '{written}' is not an absolute http or https URL: clients do not know \
-                 where to get a token, so docker login, push and pull fail"
-            );
-            return Some(finding(scene, auth, Severity::Error, "realm-not-url", message));
-        }
+    let Ok(realm) = Endpoint::parse(written) else {
+        let message = format!(
+            "the realm '{written}' is not an absolute http or https URL: clients do not know where \
+             to get a token, so docker login, push and pull fail"
+        );
+        return Some(finding(scene, auth, Severity::Error, "realm-not-url", message));
     };
     let path = squeezed(&realm.path);
     match &scene.gitlab {
@@ -80,6 +77,30 @@ fn compared(
         [Some(gitlab.evidence("GitLab's address")), told].into_iter().flatten().collect();
     let found = finding(scene, auth, severity, code, message).seen("expected", wanted);
     Some(evidence.into_iter().fold(found, Finding::evidence))
+}
+
+/// `registry['token_realm']`, of which reconfigure has made nothing yet.
+pub(super) fn written(
+    file: &str,
+    realm: &Sourced<Endpoint>,
+    gitlab: &Sourced<Endpoint>,
+) -> Option<Finding> {
+    if realm.value == gitlab.value {
+        return None;
+    }
+    let message = format!(
+        "clients are to be sent to {} for their tokens, but GitLab is {}",
+        realm.value, gitlab.value
+    );
+    let finding = Finding::warning("realm-differs", realm.source.to_string(), message)
+        .explains(Cause::Tokens)
+        .evidence(realm.evidence("registry['token_realm']"))
+        .evidence(gitlab.evidence("GitLab's address"))
+        .docs(docs::REGISTRY);
+    Some(finding.remedy(
+        "Take registry['token_realm'] out, unless clients reach GitLab there as well.",
+        [format!("sudoedit {file}"), "sudo gitlab-ctl reconfigure".to_owned()],
+    ))
 }
 
 fn finding(

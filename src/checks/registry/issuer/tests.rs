@@ -20,16 +20,22 @@ fn url(url: &str) -> Sourced<Endpoint> {
 
 struct Case {
     gitlab: Option<&'static str>,
-    issuer: Option<Option<&'static str>>,
+    /// Whether GitLab is on the host, and the issuer it is told.
+    is_here: bool,
+    issuer: Option<&'static str>,
     told_realm: Option<&'static str>,
 }
 
-const CASE: Case =
-    Case { gitlab: Some("https://git.test"), issuer: Some(Some("gitlab")), told_realm: None };
+const CASE: Case = Case {
+    gitlab: Some("https://git.test"),
+    is_here: true,
+    issuer: Some("gitlab"),
+    told_realm: None,
+};
 
 fn judged(case: &Case, auth: &str) -> Vec<Finding> {
     let config = config(&format!("auth: {auth}\n"), true);
-    let signer = case.issuer.map(signer);
+    let signer = case.is_here.then(|| signer(case.issuer));
     judge(&Scene {
         configured: Configured::sample(&config),
         signer: signer.as_ref(),
@@ -56,7 +62,7 @@ fn what_agrees_is_no_finding() {
     let plain = Case { gitlab: Some("http://git.test:8080"), ..CASE };
     assert_eq!(judged(&plain, &full("http://git.test:8080/jwt/auth")), []);
     // GitLab on another host.
-    let apart = Case { gitlab: None, issuer: None, ..CASE };
+    let apart = Case { gitlab: None, is_here: false, ..CASE };
     assert_eq!(judged(&apart, &full("https://other.test/jwt/auth")), []);
     let text = full("https://git.test/jwt/auth").replace("/x", "/x, autoredirect: false");
     assert_eq!(judged(&CASE, &text), []);
@@ -114,7 +120,7 @@ fn a_realm_that_was_set_on_purpose_is_only_a_warning() {
 
 #[test]
 fn a_gitlab_without_an_issuer_is_refused() {
-    let case = Case { issuer: Some(None), ..CASE };
+    let case = Case { issuer: None, ..CASE };
     let findings = judged(&case, &full("https://git.test/jwt/auth"));
     assert_eq!(told(&findings), ["error issuer-differs"]);
     assert!(findings[0].message.contains("is told no issuer"));

@@ -1,5 +1,7 @@
 //! What is wrong with the two halves, each by itself and together.
 
+use camino::Utf8PathBuf;
+
 use super::mend;
 use super::scene::{Gitlab, Half, Held, Registry, Scene};
 use crate::checks::tls::key_pair::fault::Fault;
@@ -7,11 +9,14 @@ use crate::checks::tls::key_pair::reader::Reader;
 use crate::checks::tls::key_pair::usage::{Half as Part, Program};
 use crate::checks::{Cause, Evidence, Finding, Verdict, docs};
 use crate::host::files::File;
+use crate::install::Sourced;
 use crate::install::files::described;
+use crate::parse::certificate::Certificate;
+use crate::parse::jwks::Jwks;
 use crate::parse::key::PublicKey;
 
 const NO_START: &str = "the registry does not start";
-const NO_TOKENS: &str = "GitLab cannot sign tokens: docker login, push and pull fail, and images \
+const NO_TOKENS: &str = "GitLab signs no tokens, so docker login, push and pull fail, and images \
                          and projects cannot be deleted";
 
 /// As many key IDs as are shown.
@@ -58,12 +63,15 @@ fn bundle(scene: &Scene, registry: &Registry) -> Vec<Finding> {
             findings.push(mend::bundle(finding, scene, held));
         }
         File::Read(read) => {
-            if let Err(fault) = registry.reader().certificates(read) {
+            let certificates = registry.reader().certificates(read);
+            if let Err(fault) = &certificates {
                 let what = fault.clause(Program::Tokens, Part::Certificate);
-                let finding = placed(error("bundle-unusable", &what), &fault, held);
+                let finding = placed(error("bundle-unusable", &what), fault, held);
                 findings.push(mend::bundle(finding, scene, held));
             }
-            findings.extend(stray_key(held, read.has_private_key()));
+            // A key in place of the certificates has been told already.
+            let is_beside = certificates.is_ok() || held.open_to_all.is_some();
+            findings.extend(stray_key(held, is_beside && read.has_private_key()));
         }
         other => {
             let what = other.obstacle().unwrap_or_default();
@@ -149,8 +157,8 @@ fn key(scene: &Scene, gitlab: &Gitlab) -> Vec<Finding> {
 fn together(scene: &Scene, registry: &Registry, gitlab: &Gitlab) -> Option<Finding> {
     let public = gitlab.public()?;
     let key = gitlab.key.as_ref()?;
-    if let Some(finding) = by_jwks(scene, registry, key, public) {
-        return finding;
+    if let Some((path, file)) = &registry.jwks {
+        return by_jwks(scene, path, file.as_ref()?, key, public);
     }
     let trusted = registry.trusted();
     let bundle = registry.bundle.as_ref().filter(|_| !trusted.is_empty())?;
@@ -182,14 +190,14 @@ fn together(scene: &Scene, registry: &Registry, gitlab: &Gitlab) -> Option<Findi
     Some(mend::mismatch(finding, scene, key, bundle))
 }
 
-/// What a list of keys says, if there is one: `Some(None)` if all is well.
+/// What a list of keys says, if there is one.
 fn by_jwks(
     scene: &Scene,
-    registry: &Registry,
+    path: &Sourced<Utf8PathBuf>,
+    file: &File<Jwks>,
     key: &Held,
     public: &PublicKey,
-) -> Option<Option<Finding>> {
-    let (path, file) = registry.jwks.as_ref()?;
+) -> Option<Finding> {
     let error = |code, what: &str| {
         let message = format!("{what}: docker login, push and pull fail");
         let finding = Finding::error(code, path.value.as_str(), message)
@@ -199,7 +207,7 @@ fn by_jwks(
             .seen("ID of GitLab's key", &public.key_id);
         mend::jwks(finding, scene, path, public).docs(docs::REGISTRY_TROUBLE)
     };
-    Some(match file.as_ref()? {
+    match file {
         File::Read(set) if set.key_ids.contains(&public.key_id) => None,
         File::Read(set) => {
             let finding = error(
@@ -211,7 +219,7 @@ fn by_jwks(
         }
         File::Missing => Some(error("jwks-unusable", "the registry's list of keys does not exist")),
         other => Some(error("jwks-unusable", &other.obstacle().unwrap_or_default())),
-    })
+    }
 }
 
 /// The right certificate is there, but Distribution 3 calls its key by another name.
@@ -238,7 +246,7 @@ fn dates(scene: &Scene, registry: &Registry) -> Option<Finding> {
     let mut in_use =
         certificates.iter().filter(|(key, _)| signs.is_none_or(|it| it.is_same_key_as(key)));
     // One certificate of the key that is valid shows that somebody cares.
-    let is_valid = |(_, it): &(PublicKey, crate::parse::certificate::Certificate)| {
+    let is_valid = |(_, it): &(PublicKey, Certificate)| {
         it.not_after.is_some_and(|end| now <= end) && it.not_before.is_some_and(|it| it <= now)
     };
     let first = in_use.clone().next()?;

@@ -77,12 +77,11 @@ pub(super) fn bundle(finding: Finding, scene: &Scene, held: &Held) -> Finding {
 
 /// A registry that is told no bundle.
 pub(super) fn unset_bundle(finding: Finding, scene: &Scene) -> Finding {
-    scene.keeper.configure(
-        finding,
-        "name the file with the certificate of GitLab's key",
-        "registry['rootcertbundle'] or nothing, for the default,",
-        "auth.token.rootcertbundle",
-    )
+    if scene.keeper == Keeper::Package {
+        return finding.remedy("Let reconfigure write the file again.", RECONFIGURE);
+    }
+    let why = "name the file with the certificate of GitLab's key";
+    scene.keeper.configure(finding, why, "", "auth.token.rootcertbundle")
 }
 
 /// GitLab that is told no key.
@@ -185,12 +184,16 @@ pub(super) fn readable(finding: Finding, held: &Held, obstacle: &Obstacle) -> Fi
     let finding = finding
         .seen("what is closed", at)
         .seen("mode and owner", crate::install::files::described(facts));
+    if held.by_package {
+        let advice = "Let reconfigure give the file back to its account.";
+        return finding.remedy(advice, RECONFIGURE);
+    }
     let commands = if at == held.path() {
         vec![format!("sudo chown {name}: {place}"), format!("sudo chmod 600 {place}")]
     } else {
         // The folder keeps its owner: others may have to get in as well.
         vec![
-            format!("sudo chmod o+x {place}"),
+            format!("sudo setfacl -m u:{name}:x {place}"),
             format!("sudo -u {name} head -c 1 {}", word(held.path().as_str())),
         ]
     };

@@ -22,6 +22,10 @@ use crate::parse::jwks::Jwks;
 use crate::parse::key::{self, PublicKey};
 use crate::parse::pem::PemFile;
 
+/// What is said not to have been seen.
+const BUNDLE: &str = "the registry's bundle";
+const KEY: &str = "GitLab's signing key";
+
 /// One of the two halves.
 pub(super) enum Half<T> {
     /// On this host.
@@ -145,7 +149,7 @@ impl Registry {
             Some(path) => {
                 let account = tokens::registry_account(host, config).await;
                 let by_package = path.value == PACKAGE_BUNDLE;
-                let mut held = Held::of(host, verdict, path, account, by_package).await;
+                let mut held = Held::of(host, verdict, BUNDLE, path, account, by_package).await;
                 held.look_for_leak(host, verdict).await;
                 Some(held)
             }
@@ -154,7 +158,7 @@ impl Registry {
         let jwks = match tokens::jwks(config) {
             Some(path) => {
                 let file = host.ask(ReadFile::<Jwks>::at(path.value.clone())).await;
-                let file = verdict.told(path.value.as_str(), file);
+                let file = verdict.told("the registry's list of keys", file);
                 Some((path, file))
             }
             None => None,
@@ -197,7 +201,7 @@ impl Gitlab {
             Some(path) => {
                 let by_package = path.value == PACKAGE_KEY;
                 let account = Some(signer.account.clone());
-                Some(Held::of(host, verdict, path, account, by_package).await)
+                Some(Held::of(host, verdict, KEY, path, account, by_package).await)
             }
             None => None,
         };
@@ -215,15 +219,15 @@ impl Held {
     async fn of(
         host: &Host,
         verdict: &mut Verdict,
+        name: &str,
         path: Sourced<Utf8PathBuf>,
         account: Option<String>,
         by_package: bool,
     ) -> Self {
-        let name = path.value.to_string();
-        let file = verdict.told(&name, host.ask(ReadFile::<PemFile>::at(path.value.clone())).await);
+        let file = verdict.told(name, host.ask(ReadFile::<PemFile>::at(path.value.clone())).await);
         let found = match &file {
             Some(File::Missing) | None => None,
-            Some(_) => verdict.told(&name, chain(host, &path.value).await),
+            Some(_) => verdict.told(name, chain(host, &path.value).await),
         };
         let mut held = Self { path, file, obstacle: None, open_to_all: None, by_package };
         let Some(found) = found else { return held };
@@ -240,7 +244,7 @@ impl Held {
             return;
         }
         let path = self.path.value.clone();
-        if verdict.told(path.as_str(), is_open_to_all(host, &path).await) == Some(true) {
+        if verdict.told(BUNDLE, is_open_to_all(host, &path).await) == Some(true) {
             self.open_to_all = host.ask(FileFacts::of(path)).await.ok().flatten();
         }
     }

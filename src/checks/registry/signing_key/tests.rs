@@ -91,7 +91,7 @@ fn another_key_is_told_with_both_ids() {
     let mut scene = both(other.certificate_pem(), own.key_pem());
     scene.mistake = Some("the TLS certificate of GitLab's nginx".to_owned());
     let finding = only(&scene);
-    assert_eq!(told(&[finding.clone()]), ["error key-mismatch"]);
+    assert_eq!(told(std::slice::from_ref(&finding)), ["error key-mismatch"]);
     assert!(finding.message.contains("holds the TLS certificate of GitLab's nginx"));
     assert_eq!(finding.subject, KEY);
     assert_eq!(finding.explains, [Cause::Tokens, Cause::File(KEY.to_owned())]);
@@ -137,7 +137,7 @@ fn a_key_that_gitlab_cannot_use_means_no_tokens() {
         String::new(),
     ] {
         let finding = only(&both(own.certificate_pem(), &key));
-        assert_eq!(told(&[finding.clone()]), ["error key-unusable"], "{key}");
+        assert_eq!(told(std::slice::from_ref(&finding)), ["error key-unusable"], "{key}");
         assert!(finding.explains.contains(&Cause::Tokens), "{key}");
     }
     let missing = held(KEY, File::Missing);
@@ -160,7 +160,7 @@ fn closed_files_are_told_with_what_is_closed() {
     let findings = judge(&scene(registry(Some(bundle)), gitlab(Some(key)))).findings;
     assert_eq!(told(&findings), ["error bundle-unreadable", "error key-unreadable"]);
     assert!(findings[0].remedy.commands[0].contains("chown registry:"));
-    assert!(findings[1].remedy.commands[0].contains("chmod o+x /etc/gitlab"));
+    assert!(findings[1].remedy.commands[0].contains("setfacl -m u:git:x /etc/gitlab"));
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Front {
     headers: BTreeMap<String, Sourced<Option<String>>>,
     /// The limit for what clients send, where it is set.
     pub body_limit: Option<Sourced<String>>,
+    /// Whether a file that it includes could not be read: what is not set here may be set there.
+    pub unclear: bool,
 }
 
 impl Front {
@@ -197,19 +199,18 @@ async fn front(
 ) -> Result<Front, Unknown> {
     let own = levels.iter().map(|scope| (path, *scope));
     let mut all: Vec<(Utf8PathBuf, Scope)> = Vec::new();
+    let mut unclear = false;
     for (path, scope) in own.chain([(&*files.main_path, &files.main)]) {
-        let mut merged = vec![(path.to_owned(), scope.clone())];
+        all.push((path.to_owned(), scope.clone()));
         for include in &scope.includes {
-            // A pattern names whole servers, not a part of one.
-            if include.value.contains('*') {
-                continue;
-            }
-            let included = files.folder.join(&include.value);
-            if let Some(nginx) = nginx_file(host, included.clone()).await? {
-                merged.push((included, nginx.outside));
+            match included(host, &files.folder.join(&include.value)).await? {
+                Some(included) => {
+                    all.extend(included.into_iter().map(|(path, nginx)| (path, nginx.outside)));
+                }
+                // For all servers nginx includes types and modules, which say nothing here.
+                None => unclear |= path != files.main_path || levels.contains(&scope),
             }
         }
-        all.extend(merged);
         // A mark between the levels.
         all.push((Utf8PathBuf::new(), Scope::default()));
     }
@@ -221,7 +222,35 @@ async fn front(
         proxy_pass: Sourced::file(pass.value.clone(), path, pass.line),
         headers: headers(&all),
         body_limit: body_limit(&all),
+        unclear,
     })
+}
+
+/// The files that an `include` names; `None` where one of them cannot be read.
+async fn included(
+    host: &Host,
+    path: &Utf8Path,
+) -> Result<Option<Vec<(Utf8PathBuf, Nginx)>>, Unknown> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let mut paths = vec![path.to_owned()];
+    if let Some((start, end)) = name.split_once('*') {
+        if end.contains('*') || folder.as_str().contains('*') {
+            return Ok(None);
+        }
+        let listing = host.ask(Directory::at(folder)).await?;
+        let fits = |name: &&str| {
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        };
+        paths = listing.names().filter(fits).map(|name| folder.join(name)).collect();
+    }
+    let mut read = Vec::new();
+    for path in paths {
+        match nginx_file(host, path.clone()).await? {
+            Some(nginx) => read.push((path, nginx)),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(read))
 }
 
 fn levels(all: &[(Utf8PathBuf, Scope)]) -> impl Iterator<Item = &[(Utf8PathBuf, Scope)]> {

@@ -17,6 +17,9 @@ const PACKAGE_MAIN: &str = "/var/opt/gitlab/nginx/conf/nginx.conf";
 /// Where every distribution has its own nginx. Relative paths start here.
 const OWN_FOLDER: &str = "/etc/nginx";
 
+/// More files than any configuration includes at one place.
+const MOST_INCLUDED: usize = 100;
+
 /// A location of nginx that passes requests on to the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Front {
@@ -35,6 +38,8 @@ pub struct Front {
     headers: BTreeMap<String, Sourced<Option<String>>>,
     /// The limit for what clients send, where it is set.
     pub body_limit: Option<Sourced<String>>,
+    /// Whether a file that it includes could not be read: what is not set here may be set there.
+    pub unclear: bool,
 }
 
 impl Front {
@@ -195,23 +200,23 @@ async fn front(
     line: u32,
     pass: &Located<String>,
 ) -> Result<Front, Unknown> {
-    let own = levels.iter().map(|scope| (path, *scope));
-    let mut all: Vec<(Utf8PathBuf, Scope)> = Vec::new();
-    for (path, scope) in own.chain([(&*files.main_path, &files.main)]) {
-        let mut merged = vec![(path.to_owned(), scope.clone())];
+    let mut all: Vec<Vec<Part>> = Vec::new();
+    let mut unclear = false;
+    let own = levels.iter().map(|scope| (path, *scope, true));
+    for (path, scope, decides) in own.chain([(&*files.main_path, &files.main, false)]) {
+        let mut parts = vec![Part { path: path.to_owned(), at: None, scope: scope.clone() }];
         for include in &scope.includes {
-            // A pattern names whole servers, not a part of one.
-            if include.value.contains('*') {
-                continue;
-            }
-            let included = files.folder.join(&include.value);
-            if let Some(nginx) = nginx_file(host, included.clone()).await? {
-                merged.push((included, nginx.outside));
+            match included(host, &files.folder, &include.value).await? {
+                Some(included) => parts.extend(included.into_iter().map(|(path, nginx)| Part {
+                    path,
+                    at: include.line,
+                    scope: nginx.outside,
+                })),
+                // For all servers nginx includes types and modules, which say nothing here.
+                None => unclear |= decides,
             }
         }
-        all.extend(merged);
-        // A mark between the levels.
-        all.push((Utf8PathBuf::new(), Scope::default()));
+        all.push(parts);
     }
     Ok(Front {
         path: path.to_owned(),
@@ -221,30 +226,87 @@ async fn front(
         proxy_pass: Sourced::file(pass.value.clone(), path, pass.line),
         headers: headers(&all),
         body_limit: body_limit(&all),
+        unclear,
     })
 }
 
-fn levels(all: &[(Utf8PathBuf, Scope)]) -> impl Iterator<Item = &[(Utf8PathBuf, Scope)]> {
-    all.split(|(path, _)| path.as_str().is_empty())
+/// The files that an `include` names, and those that they include; `None` where one of them cannot
+/// be read.
+async fn included(
+    host: &Host,
+    folder: &Utf8Path,
+    pattern: &str,
+) -> Result<Option<Vec<(Utf8PathBuf, Nginx)>>, Unknown> {
+    let mut patterns = vec![folder.join(pattern)];
+    let mut read = Vec::new();
+    while let Some(pattern) = patterns.pop() {
+        let Some(paths) = named(host, &pattern).await? else { return Ok(None) };
+        for path in paths {
+            let Some(nginx) = nginx_file(host, path.clone()).await? else { return Ok(None) };
+            patterns.extend(nginx.outside.includes.iter().map(|it| folder.join(&it.value)));
+            read.push((path, nginx));
+        }
+        // Files that include each other would never end.
+        if read.len() + patterns.len() > MOST_INCLUDED {
+            return Ok(None);
+        }
+    }
+    Ok(Some(read))
 }
 
-fn headers(all: &[(Utf8PathBuf, Scope)]) -> BTreeMap<String, Sourced<Option<String>>> {
-    let set = |(path, scope): &(Utf8PathBuf, Scope)| {
-        let header = |header: &Header| {
-            let source = Source::File { path: path.clone(), line: Some(header.line) };
-            let value = Sourced { value: header.value.clone(), source };
-            (header.name.to_ascii_lowercase(), value)
-        };
-        scope.proxy_set_header.iter().map(header).collect::<Vec<_>>()
+/// The files that a pattern names, if it is one that is understood.
+async fn named(host: &Host, pattern: &Utf8Path) -> Result<Option<Vec<Utf8PathBuf>>, Unknown> {
+    let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else {
+        return Ok(None);
     };
-    let mut each = levels(all).map(|level| level.iter().flat_map(set).collect::<BTreeMap<_, _>>());
-    each.find(|headers| !headers.is_empty()).unwrap_or_default()
+    let Some((start, end)) = name.split_once('*') else {
+        return Ok(Some(vec![pattern.to_owned()]));
+    };
+    if end.contains('*') || folder.as_str().contains('*') {
+        return Ok(None);
+    }
+    let listing = host.ask(Directory::at(folder)).await?;
+    let fits = |name: &&str| {
+        name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+    };
+    Ok(Some(listing.names().filter(fits).map(|name| folder.join(name)).collect()))
 }
 
-fn body_limit(all: &[(Utf8PathBuf, Scope)]) -> Option<Sourced<String>> {
-    all.iter().find_map(|(path, scope)| {
-        let limit = scope.directives.get("client_max_body_size")?.last()?;
-        Some(Sourced::file(limit.value.clone(), path, limit.line))
+/// A part of a level: what stands in the file itself, or what it includes in one line.
+struct Part {
+    path: Utf8PathBuf,
+    at: Option<u32>,
+    scope: Scope,
+}
+
+/// Of equal headers nginx sends both, and the registry takes the first.
+fn headers(all: &[Vec<Part>]) -> BTreeMap<String, Sourced<Option<String>>> {
+    let set = |part: &Part| {
+        let header = |header: &Header| {
+            let source = Source::File { path: part.path.clone(), line: Some(header.line) };
+            let value = Sourced { value: header.value.clone(), source };
+            (part.at.unwrap_or(header.line), header.name.to_ascii_lowercase(), value)
+        };
+        part.scope.proxy_set_header.iter().map(header).collect::<Vec<_>>()
+    };
+    for level in all {
+        let mut lines: Vec<_> = level.iter().flat_map(set).collect();
+        lines.sort_by_key(|(line, ..)| *line);
+        let mut headers = BTreeMap::new();
+        for (_, name, value) in lines {
+            headers.entry(name).or_insert(value);
+        }
+        if !headers.is_empty() {
+            return headers;
+        }
+    }
+    BTreeMap::new()
+}
+
+fn body_limit(all: &[Vec<Part>]) -> Option<Sourced<String>> {
+    all.iter().flatten().find_map(|part| {
+        let limit = part.scope.directives.get("client_max_body_size")?.last()?;
+        Some(Sourced::file(limit.value.clone(), &part.path, limit.line))
     })
 }
 

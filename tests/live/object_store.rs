@@ -1,4 +1,4 @@
-//! An S3-compatible object store: SeaweedFS, whose path is in `GLDOCTOR_WEED` (`scripts/test` puts
+//! An S3-compatible object store: `SeaweedFS`, whose path is in `GLDOCTOR_WEED` (`scripts/test` puts
 //! it there). It checks signatures as Amazon does.
 
 use std::time::{Duration, Instant};

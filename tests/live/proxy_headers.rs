@@ -1,7 +1,7 @@
 //! `registry/proxy-headers`: a real client pushes through a real nginx.
 
 use crate::gitlab::{self, REGISTRY_NAME, Running};
-use crate::lab::HOST;
+use crate::lab::{HOST, Lab};
 use crate::node::Ran;
 use crate::rails::{PASSWORD, USER};
 use crate::site::{CONFIG, NGINX_CONF, Report, Site};
@@ -198,4 +198,50 @@ fn two_proxies_and_files_alone() {
     assert_eq!(report.codes(CHECK), ["error port-dropped"], "{}", report.ran);
     let report = judged("registry['autoredirect'] = true");
     assert_eq!(report.codes(CHECK), ["error autoredirect"], "{}", report.ran);
+}
+
+#[test]
+fn an_nginx_of_ones_own_is_read_with_what_it_includes() {
+    let Some(lab) = Lab::start(&[]) else { return };
+    let root = lab.dir().join("root");
+    let root = root.to_str().unwrap();
+    let write = |path: &str, text: &str| lab.server.write(&format!("{root}{path}"), text);
+    write(
+        "/etc/docker/registry/config.yml",
+        "version: 0.1\nstorage: filesystem\nhttp: {addr: ':5000'}\n",
+    );
+    write("/etc/nginx/nginx.conf", "http { include conf.d/*.conf; include sites-enabled/*; }");
+    // As Debian ships it.
+    write(
+        "/etc/nginx/proxy_params",
+        "proxy_set_header Host $http_host;\nproxy_set_header X-Forwarded-Proto $scheme;\n",
+    );
+    let site = |location: &str| {
+        let text = format!(
+            "upstream images {{ server 127.0.0.1:5000; }}
+             server {{ listen 443 ssl; server_name images.test; client_max_body_size 0;
+               location /v2/ {{ proxy_pass http://images; {location} }} }}"
+        );
+        write("/etc/nginx/sites-enabled/images", &text);
+        Report::on(CHECK, &lab.server, &["--root", root])
+    };
+    assert_eq!(site("include proxy_params;").status(CHECK), "passed");
+    assert_eq!(site("include /etc/nginx/proxy_par*;").status(CHECK), "passed");
+    let report = site("");
+    assert_eq!(
+        report.codes(CHECK),
+        ["error host-missing", "error proto-missing"],
+        "{}",
+        report.ran
+    );
+    assert!(report.commands(CHECK).contains(&"sudoedit /etc/nginx/sites-enabled/images"));
+    assert_eq!(site("include snippets/registry.conf;").status(CHECK), "unknown");
+    let report = site("proxy_set_header X-Forwarded-Proto http; include proxy_params;");
+    assert_eq!(report.codes(CHECK), ["error proto-wrong"], "{}", report.ran);
+    // For all servers.
+    write(
+        "/etc/nginx/conf.d/proxy.conf",
+        "include /etc/nginx/proxy_params; client_max_body_size 1m;",
+    );
+    assert_eq!(site("").status(CHECK), "passed", "{}", site("").ran);
 }

@@ -5,7 +5,7 @@ mod judge;
 use self::judge::{Public, judge};
 use super::keeper::Keeper;
 use crate::checks::{Stop, Verdict, check};
-use crate::host::Host;
+use crate::host::{Host, Unknown};
 use crate::install;
 use crate::install::front::fronts;
 
@@ -57,6 +57,11 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let fronts = fronts(host).await?;
     for front in &fronts {
         verdict.add(judge(front, config.as_ref(), public.as_ref()));
+        if front.unclear {
+            let why = "it includes a file that cannot be read, so what it sets is not known";
+            let place = format!("{}, line {}", front.path, front.line);
+            verdict.untold(place, Unknown::Unreadable(why.to_owned()));
+        }
     }
     if fronts.is_empty() && !direct {
         match install::settings(host).await? {

@@ -158,13 +158,12 @@ enum Told<'a> {
 impl Proxy<'_> {
     fn header(&self, name: &str) -> Told<'_> {
         match self.front.header(name) {
-            None => Told::Nothing,
             // nginx does not send a header with an empty value. One that is not shown is none of
             // those that are asked for here.
             Some(Sourced { value: Some(text), source }) if !text.is_empty() => {
                 Told::Text(text, source)
             }
-            Some(_) => Told::Nothing,
+            Some(_) | None => Told::Nothing,
         }
     }
 
@@ -217,7 +216,7 @@ impl Proxy<'_> {
         let wrong = self.address().replacen(scheme, other, 1);
         let forwarded = self.front.header("forwarded").is_some();
         match self.header("x-forwarded-proto") {
-            Told::Nothing if !https || inner_tls || forwarded => None,
+            Told::Nothing if !https || inner_tls || forwarded || self.front.unclear => None,
             Told::Nothing => {
                 let why = format!("nginx does not tell the registry the scheme ({NAME})");
                 Some(self.mended(self.finding("proto-missing", &why, &wrong), NAME, "https"))
@@ -255,13 +254,14 @@ impl Proxy<'_> {
     fn host(&self) -> Option<Finding> {
         let (name, told) = match self.header("x-forwarded-host") {
             Told::Nothing => ("Host", self.header("host")),
-            told => ("X-Forwarded-Host", told),
+            told @ Told::Text(..) => ("X-Forwarded-Host", told),
         };
         if self.front.header("forwarded").is_some() {
             return None;
         }
         let scheme = if self.is_https() { "https" } else { "http" };
         let (text, source) = match told {
+            Told::Nothing if self.front.unclear => return None,
             Told::Text("$proxy_host", _) | Told::Nothing => {
                 let inside =
                     self.front.proxy_pass.value.split_once("://").map_or("", |(_, rest)| rest);
@@ -346,6 +346,9 @@ fn reload(front: &Front) -> [String; 2] {
 
 /// nginx refuses what is larger, before the registry hears of it.
 fn body_limit(front: &Front) -> Option<Finding> {
+    if front.body_limit.is_none() && front.unclear {
+        return None;
+    }
     let text = front.body_limit.as_ref().map_or(NGINX_LIMIT, |limit| limit.value.as_str());
     let bytes = bytes(text)?;
     if bytes == 0 {
@@ -353,7 +356,8 @@ fn body_limit(front: &Front) -> Option<Finding> {
     }
     let severity = if bytes < USUAL_LAYER { Severity::Error } else { Severity::Notice };
     let what = if front.body_limit.is_some() { "" } else { ", which is nginx' own limit" };
-    let message = format!("layers over {text} cannot be pushed: nginx answers 413{what}");
+    let unit = if text.ends_with(|c: char| c.is_ascii_digit()) { " bytes" } else { "" };
+    let message = format!("layers over {text}{unit} cannot be pushed: nginx answers 413{what}");
     let finding = Finding::new(severity, "body-limit", front.path.as_str(), message)
         .docs(docs::REGISTRY_TROUBLE);
     let finding = match &front.body_limit {
@@ -466,7 +470,8 @@ mod tests {
     }
 
     fn headers(headers: &[(&str, &str)]) -> String {
-        headers.iter().map(|(name, value)| format!("proxy_set_header {name} {value};")).collect()
+        let line = |(name, value): &(&str, &str)| format!("proxy_set_header {name} {value};");
+        headers.iter().map(line).collect::<Vec<_>>().join(" ")
     }
 
     const URL: Option<&str> = Some("https://registry.test:5050");

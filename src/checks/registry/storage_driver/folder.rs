@@ -76,7 +76,16 @@ pub(super) async fn look(
         Err(why) => return verdict.untold(path.as_str(), why),
     };
     match facts {
-        None => verdict.add([missing(subject, &path, place)]),
+        // The first reconfigure makes it.
+        None if subject.settings.written_only => {}
+        None => match may_be_elsewhere(host, &path).await {
+            Ok(false) => verdict.add([missing(subject, &path, place)]),
+            Ok(true) => {
+                let why = format!("{path} is not among these files; is a disk not mounted?");
+                verdict.untold("the folder of the images", Unknown::Unreadable(why));
+            }
+            Err(why) => verdict.untold(path.as_str(), why),
+        },
         Some(facts) if facts.kind != Kind::Directory => {
             verdict.add([not_a_folder(subject, &path, &facts, place)]);
         }
@@ -84,9 +93,20 @@ pub(super) async fn look(
     }
 }
 
+fn about(path: &Utf8Path, finding: Finding) -> Finding {
+    Finding { subject: path.to_string(), ..finding }
+}
+
+/// Whether the files are a part of a system only, without the place of the images.
+async fn may_be_elsewhere(host: &Host, path: &Utf8Path) -> Result<bool, Unknown> {
+    let above = path.parent().unwrap_or(path);
+    Ok(!host.ask(System).await?.running && host.ask(FileFacts::of(above)).await?.is_none())
+}
+
 fn missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
-    let message = format!("the folder of the images, {path}, does not exist");
-    let finding = subject.finding(Severity::Error, "folder-missing", message).evidence(place);
+    let message = "the folder of the images does not exist";
+    let finding = about(path, subject.finding(Severity::Error, "folder-missing", message));
+    let finding = finding.evidence(place);
     let advice = "Mount the disk that holds the images. If there are none yet, make the folder.";
     let folder = word(path.as_str());
     let make = match subject.settings.program {
@@ -100,8 +120,9 @@ fn missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
 }
 
 fn not_a_folder(subject: &Subject<'_>, path: &Utf8Path, facts: &Facts, place: Evidence) -> Finding {
-    let message = format!("{path} is {}, and images need a folder", facts.kind);
-    let finding = subject.finding(Severity::Error, "not-a-folder", message).evidence(place);
+    let message = format!("it is {}, and images need a folder", facts.kind);
+    let finding = about(path, subject.finding(Severity::Error, "not-a-folder", message));
+    let finding = finding.evidence(place);
     let (from, to) = (word(path.as_str()), word(&format!("{path}.moved-away")));
     finding.remedy(
         "Move it away and make a folder in its place.",
@@ -130,6 +151,10 @@ async fn access(
     let above: Vec<_> = root.ancestors().skip(1).map(|it| (it.to_owned(), ENTER)).collect();
     let inside = INSIDE.iter().map(|name| (root.join(name), ALL));
     let paths = above.into_iter().rev().chain([(root.to_owned(), ALL)]).chain(inside);
+    let running = match host.ask(System).await {
+        Ok(system) => system.running,
+        Err(why) => return verdict.untold("owners of the folder", why),
+    };
     let mut folders = Vec::new();
     for (path, needed) in paths {
         match host.ask(FileFacts::of(&path)).await {
@@ -138,6 +163,11 @@ async fn access(
             Err(why) => verdict.untold(path.as_str(), why),
         }
     }
+    // Files that were unpacked without their owners are all of the one who unpacked them.
+    if !running && folders.iter().all(|(_, facts, _)| facts.uid == 0) {
+        return;
+    }
+    let mut told = None;
     for user in users {
         // GitLab's backup reads and replaces the folder, not what the registry makes inside it.
         let own = folders.iter().filter(|(path, ..)| {
@@ -151,7 +181,10 @@ async fn access(
                 verdict
                     .untold(format!("whether {} may use it", user.name), Unknown::Unreadable(why));
             }
+            // What keeps the registry out is mended for both.
+            Obstacle::Refused(path, _) if told == Some(path) => {}
             Obstacle::Refused(path, facts) => {
+                told = Some(path);
                 verdict.add([refused(subject, root, &user, path, facts, place.clone())]);
             }
         }
@@ -244,18 +277,17 @@ fn refused(
     let name = &user.name;
     let above = !path.starts_with(root);
     let message = if above {
-        format!("{name} may not go through {path} to the images: {}", user.fails)
+        format!("{name} may not go through it to the images: {}", user.fails)
     } else {
-        format!("{name} may not write to {path}: {}", user.fails)
+        format!("{name} may not write to it: {}", user.fails)
     };
     let code =
         if user.severity == Severity::Error { "folder-refused" } else { "folder-refused-to-git" };
     let owner = facts.owner.clone().unwrap_or_else(|| facts.uid.to_string());
     let group = facts.group.clone().unwrap_or_else(|| facts.gid.to_string());
     let permissions = format!("mode {:04o}, owner {owner}, group {group}", facts.mode);
-    let finding = subject
-        .finding(user.severity, code, message)
-        .evidence(Evidence::new("permissions", permissions).at(path.as_str(), None))
+    let finding = about(path, subject.finding(user.severity, code, message))
+        .seen("permissions", permissions)
         .evidence(place);
     let folder = word(root.as_str());
     if above {

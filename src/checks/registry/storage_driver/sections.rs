@@ -55,6 +55,12 @@ fn how_many(subject: &Subject<'_>) -> Option<Finding> {
         let finding = finding.evidence(subject.shown(&["tag"], tag));
         return Some(subject.remove(finding, &["tag"]));
     }
+    if let Some(variable) = storage.drivers.iter().find_map(|driver| driver.variable.as_ref()) {
+        return Some(subject.keeper.edit(
+            finding,
+            &format!("take the variable {variable} out of the registry's environment"),
+        ));
+    }
     // The one that was there before object storage is the one that people forget.
     let old = if names.contains(&"filesystem") { "filesystem" } else { names[0] };
     Some(subject.remove(finding, &[old]))
@@ -113,11 +119,12 @@ pub(super) fn unknown_driver(subject: &Subject<'_>, driver: &Driver) -> Option<F
 fn nearest(name: &str) -> Option<&'static str> {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     Some(match plain.to_ascii_lowercase().as_str() {
-        "file" | "files" | "filesystem" | "fs" | "local" | "disk" | "directory" => "filesystem",
+        "file" | "files" | "filesystem" | "fs" | "local" | "disk" | "directory" | "memory" => {
+            "filesystem"
+        }
         "s3" | "s3v2" | "aws" | "amazon" | "minio" | "ceph" | "awss3" | "s3compatible" => "s3",
         "gcs" | "google" | "googlecloud" | "googlecloudstorage" => "gcs",
         "azure" | "azurerm" | "azureblob" | "azurev2" => "azure",
-        "memory" | "inmemory" => "filesystem",
         _ => return None,
     })
 }

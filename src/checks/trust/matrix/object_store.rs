@@ -77,10 +77,10 @@ async fn equipped(
             for who in clients::present(host).await? {
                 match who {
                     Who::Docker => {
-                        equipped.push((who.name(), clients::docker(host, registry).await?))
+                        equipped.push((who.name(), clients::docker(host, registry).await?));
                     }
                     Who::Podman => {
-                        equipped.push((who.name(), clients::podman(host, registry).await?))
+                        equipped.push((who.name(), clients::podman(host, registry).await?));
                     }
                     _ => {}
                 }

@@ -83,6 +83,7 @@ mod tests {
             seen: Some("served at 10.0.0.1:443".to_owned()),
             obstacle: None,
             clients,
+            leaf: None,
         };
         let clients =
             vec![cell("Docker", Some(true)), cell("runner", Some(false)), cell("git/curl", None)];

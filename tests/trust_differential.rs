@@ -1,5 +1,6 @@
-//! Random mixtures of the certificates of `fixtures/trust_cases`, judged here and by the real
-//! libraries. The certificates share names and keys, so mixing makes paths of every kind.
+//! Random mixtures of the certificates of `fixtures/trust_cases`, and of hierarchies that are made
+//! on the spot, judged here and by the real libraries. The certificates share names and keys, so
+//! mixing makes paths of every kind.
 //!
 //! Needs `go` (1.26; or the path to it in `GLDOCTOR_GO`) and `openssl` (3.x); what is missing is
 //! skipped, loudly. `GLDOCTOR_DIFFERENTIAL` is the number of mixtures, instead of a few.
@@ -10,6 +11,9 @@
     clippy::disallowed_methods,
     reason = "it is a test"
 )]
+
+#[path = "trust/hierarchy.rs"]
+mod hierarchy;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,8 @@ struct Mixture {
     store: Vec<Vec<u8>>,
     name: String,
     at: Timestamp,
+    /// How its certificates were made, if that is not in the fixtures.
+    made: Option<String>,
 }
 
 impl Mixture {
@@ -56,6 +62,9 @@ impl Mixture {
 
     /// Enough to look into a disagreement by hand.
     fn describe(&self) -> String {
+        if let Some(made) = &self.made {
+            return format!("{} at {}\n  {made}", self.name, self.at);
+        }
         let subjects = |list: &[Vec<u8>]| {
             let facts = list.iter().map(|der| {
                 gldoctor::parse::certificate::Certificate::from_der(der)
@@ -143,7 +152,8 @@ fn mixtures(count: usize) -> Vec<Mixture> {
             continue;
         }
         let name = if dice.roll(8) == 0 { &dice.pick(&cases).name } else { &case.name };
-        made.push(Mixture { chain, store, name: name.clone(), at: *dice.pick(&times) });
+        let (name, at) = (name.clone(), *dice.pick(&times));
+        made.push(Mixture { chain, store, name, at, made: None });
     }
     made
 }
@@ -151,6 +161,11 @@ fn mixtures(count: usize) -> Vec<Mixture> {
 fn count(few: usize) -> usize {
     let asked = std::env::var("GLDOCTOR_DIFFERENTIAL").ok();
     asked.and_then(|text| text.parse().ok()).unwrap_or(few)
+}
+
+/// Agreement on nothing but refusals would prove little.
+fn tell_accepted(which: &str, count: usize) {
+    println!("{which}: {count} accepted");
 }
 
 fn report(which: &str, compared: usize, wrong: &[String]) {
@@ -208,12 +223,28 @@ fn compare_with_go(which: &str, mixtures: &[Mixture], in_same_words: bool) {
             wrong.push(format!("{}\n  Go:   {answer}\n  here: {said}", mixture.describe()));
         }
     }
+    tell_accepted(which, answers.iter().filter(|answer| *answer == "OK").count());
     report(which, mixtures.len(), &wrong);
 }
 
 #[test]
 fn go_says_the_same_in_the_same_words() {
     compare_with_go("Go", &mixtures(count(2000)), true);
+}
+
+#[test]
+fn go_says_the_same_of_hierarchies() {
+    compare_with_go("Go, hierarchies", &hierarchy::mixtures(count(1000)), true);
+}
+
+#[test]
+fn openssl_says_the_same_of_hierarchies() {
+    compare_with_openssl(Client::OpenSsl, &hierarchy::mixtures(count(100)), true);
+}
+
+#[test]
+fn openssl_with_partial_chains_says_the_same_of_hierarchies() {
+    compare_with_openssl(Client::Curl, &hierarchy::mixtures(count(100)), false);
 }
 
 #[test]
@@ -376,9 +407,10 @@ fn compare_with_openssl(client: Client, mixtures: &[Mixture], by_number: bool) {
     }
     let folder = tempfile::tempdir().unwrap();
     let partial = client == Client::Curl;
-    let (mut compared, mut wrong) = (0, Vec::new());
+    let (mut compared, mut accepted, mut wrong) = (0, 0, Vec::new());
     for mixture in mixtures {
         let Some(answer) = openssl(mixture, folder.path(), partial) else { continue };
+        accepted += usize::from(answer == 0);
         let verdict = mixture.judge(client);
         // The command reads certificates from PEM blocks, which hides what ends a handshake.
         let unread = |error: &str| error.contains("ASN1 lib") || error.contains("cert length");
@@ -403,6 +435,7 @@ fn compare_with_openssl(client: Client, mixtures: &[Mixture], by_number: bool) {
             ));
         }
     }
+    tell_accepted(client.name(), accepted);
     report(client.name(), compared, &wrong);
 }
 

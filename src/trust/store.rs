@@ -6,6 +6,7 @@
 //! everything in the file that this client does not see.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::cert::{Cert, Settings};
 use super::pem::{self, Block, OpenSsl};
@@ -42,6 +43,8 @@ pub struct Store {
     anchors: Vec<(Cert, usize)>,
     by_subject: BTreeMap<Vec<u8>, Vec<usize>>,
     by_der: BTreeMap<Vec<u8>, usize>,
+    /// What it holds besides, behind all that is added to it.
+    base: Option<Arc<Store>>,
     /// Files that were refused: name, error, reason.
     refused: Vec<(String, String, String)>,
 }
@@ -81,8 +84,15 @@ impl Store {
             anchors: Vec::new(),
             by_subject: BTreeMap::new(),
             by_der: BTreeMap::new(),
+            base: None,
             refused: Vec::new(),
         }
+    }
+
+    /// A store that holds what another one of its client holds, read once for many, behind what is
+    /// added to it.
+    pub fn on(base: &Arc<Self>) -> Self {
+        Self { base: Some(Arc::clone(base)), ..Self::new(base.client) }
     }
 
     /// Whose store it is.
@@ -92,12 +102,15 @@ impl Store {
 
     /// How many certificates it holds.
     pub fn len(&self) -> usize {
-        self.anchors.len()
+        let behind = |base: &Arc<Self>| {
+            base.len() - base.by_der.keys().filter(|der| self.by_der.contains_key(*der)).count()
+        };
+        self.anchors.len() + self.base.as_ref().map_or(0, behind)
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
+        self.anchors.is_empty() && self.base.as_ref().is_none_or(|base| base.is_empty())
     }
 
     /// Adds what the client reads from a file, and answers what that was.
@@ -136,26 +149,34 @@ impl Store {
 
     /// The refusal that leaves the client without any certificate.
     pub(super) fn refusal(&self) -> Option<&(String, String, String)> {
-        self.refused.first().filter(|_| self.anchors.is_empty())
+        let in_base = || self.base.as_ref()?.refused.first();
+        self.refused.first().or_else(in_base).filter(|_| self.is_empty())
     }
 
     /// The certificates with a subject in the client's comparable form, in their order.
     pub(super) fn with_subject(&self, subject: &[u8]) -> Vec<&Cert> {
         let indices = self.by_subject.get(subject).map(Vec::as_slice).unwrap_or_default();
-        indices.iter().filter_map(|&index| Some(&self.anchors.get(index)?.0)).collect()
+        let own = indices.iter().filter_map(|&index| Some(&self.anchors.get(index)?.0));
+        let behind = self.base.iter().flat_map(|base| base.with_subject(subject));
+        own.chain(behind.filter(|cert| !self.by_der.contains_key(&cert.fields.der))).collect()
     }
 
     /// The same certificate, if it is in the store.
     pub(super) fn twin(&self, cert: &Cert) -> Option<&Cert> {
-        let index = *self.by_der.get(&cert.fields.der)?;
-        Some(&self.anchors.get(index)?.0)
+        self.anchor(cert).map(|(cert, _)| cert)
     }
 
     /// The file that a certificate of the store came from.
     pub(super) fn file_of(&self, cert: &Cert) -> Option<&str> {
-        let index = *self.by_der.get(&cert.fields.der)?;
-        let (_, file) = self.anchors.get(index)?;
-        self.files.get(*file).map(String::as_str)
+        self.anchor(cert).map(|(_, file)| file)
+    }
+
+    fn anchor(&self, cert: &Cert) -> Option<(&Cert, &str)> {
+        let Some(index) = self.by_der.get(&cert.fields.der) else {
+            return self.base.as_ref()?.anchor(cert);
+        };
+        let (cert, file) = self.anchors.get(*index)?;
+        Some((cert, self.files.get(*file)?))
     }
 }
 
@@ -475,6 +496,23 @@ mod tests {
         assert_eq!(served(text.as_bytes()).len(), 2);
         assert_eq!(served(text.as_bytes())[1], [0, 1, 2]);
         assert_eq!(served(format!("{}{rubbish}", rubbish.replace("AA", "!!")).as_bytes()).len(), 1);
+    }
+
+    #[test]
+    fn what_is_shared_lies_behind_what_is_added() {
+        let (shared, own) = (pem(), pem());
+        let mut base = Store::new(Client::Go);
+        base.add_file("shared.crt", shared.as_bytes());
+        let mut store = Store::on(&Arc::new(base));
+        store.add_file("own.crt", format!("{own}{shared}").as_bytes());
+        assert_eq!(store.len(), 2);
+        let cert =
+            |text: &str| Cert::read(&pem::go(text.as_bytes())[0].bytes, Library::Go).unwrap();
+        assert_eq!(store.file_of(&cert(&own)), Some("own.crt"));
+        assert_eq!(store.file_of(&cert(&shared)), Some("own.crt"));
+        assert!(store.twin(&cert(&pem())).is_none());
+        // Both have rcgen's own subject.
+        assert_eq!(store.with_subject(&cert(&own).subject).len(), 2);
     }
 
     #[test]

@@ -2,22 +2,19 @@
 //! others refuse.
 
 pub(super) mod clients;
-mod object_store;
 
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(in crate::checks) use self::object_store::{Asker, refusals};
-
-use self::clients::{Equipped, Who};
+use self::clients::{Equipped, Known, Present};
 use super::shown::{Shown, shown};
 use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::system::Now;
 use crate::host::{Host, Unknown};
 use crate::install::{self, Endpoint};
 use crate::parse::certificate::Certificate;
-use crate::trust::{Store, judge};
+use crate::trust::judge;
 
 check! {
     /// Every client on this host comes to the same verdict on each endpoint.
@@ -133,6 +130,13 @@ pub struct Cell {
     pub verifies: bool,
 }
 
+/// What all cells have in common.
+struct Ground {
+    clients: Vec<Present>,
+    known: Known,
+    at: Timestamp,
+}
+
 /// Judges endpoints, or those that are configured here if none is given.
 pub async fn matrix(host: &Host, endpoints: &[Endpoint]) -> Result<Matrix, Unknown> {
     let configured;
@@ -142,20 +146,23 @@ pub async fn matrix(host: &Host, endpoints: &[Endpoint]) -> Result<Matrix, Unkno
     } else {
         endpoints
     };
-    let clients = clients::present(host).await?;
-    let at = host.ask(Now).await?;
+    let ground = Ground {
+        clients: clients::present(host).await?,
+        known: Known::on(host).await?,
+        at: host.ask(Now).await?,
+    };
     // All endpoints at once: the table costs the slowest of them, not their sum.
-    let rows = endpoints.iter().map(|endpoint| rows(host, endpoint, &clients, at));
+    let rows = endpoints.iter().map(|endpoint| rows(host, endpoint, &ground));
     let rows = join_all(rows).await.into_iter().flatten().collect();
-    Ok(Matrix { version: 1, at, rows })
+    Ok(Matrix { version: 1, at: ground.at, rows })
 }
 
 /// A row for each chain that an endpoint shows, or one that says why there is none.
-async fn rows(host: &Host, endpoint: &Endpoint, clients: &[Who], at: Timestamp) -> Vec<Row> {
+async fn rows(host: &Host, endpoint: &Endpoint, ground: &Ground) -> Vec<Row> {
     let obstacle = match shown(host, endpoint).await {
         Ok(chains) if chains.is_empty() => "it shows no certificate".to_owned(),
         Ok(chains) => {
-            let rows = chains.iter().map(|shown| row(host, endpoint, shown, clients, at));
+            let rows = chains.iter().map(|shown| row(host, endpoint, shown, ground));
             return join_all(rows).await;
         }
         Err(Stop::NotApplicable(why)) => why,
@@ -165,15 +172,9 @@ async fn rows(host: &Host, endpoint: &Endpoint, clients: &[Who], at: Timestamp) 
     vec![Row { endpoint, seen: None, obstacle, clients: Vec::new(), leaf: None }]
 }
 
-async fn row(
-    host: &Host,
-    endpoint: &Endpoint,
-    shown: &Shown,
-    clients: &[Who],
-    at: Timestamp,
-) -> Row {
+async fn row(host: &Host, endpoint: &Endpoint, shown: &Shown, ground: &Ground) -> Row {
     let leaf = shown.chain.first().and_then(|der| Certificate::from_der(der).ok());
-    let cells = clients.iter().map(|who| cell(host, *who, endpoint, shown, at));
+    let cells = ground.clients.iter().map(|client| cell(host, client, endpoint, shown, ground));
     Row {
         endpoint: endpoint.to_string(),
         seen: Some(shown.place.clone()),
@@ -209,30 +210,31 @@ async fn configured_endpoints(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
     Ok(distinct)
 }
 
-async fn cell(host: &Host, who: Who, endpoint: &Endpoint, shown: &Shown, at: Timestamp) -> Cell {
+async fn cell(
+    host: &Host,
+    client: &Present,
+    endpoint: &Endpoint,
+    shown: &Shown,
+    ground: &Ground,
+) -> Cell {
     let untold = |verifies: bool, why: String| Cell {
-        client: who.name(),
+        client: client.who.name(),
         accepted: None,
         through: None,
         error: None,
         why,
         verifies,
     };
-    let equipped = match clients::equip(host, who, endpoint).await {
+    let Equipped { store, unverified } = match client.equip(host, &ground.known, endpoint).await {
         Ok(equipped) => equipped,
         Err(why) => return untold(true, why.to_string()),
     };
-    let Equipped { client, files, unverified } = equipped;
     if let Some(why) = unverified {
         return untold(false, format!("it verifies nothing there, because {why}"));
     }
-    let mut store = Store::new(client);
-    for (path, certificates) in &files {
-        store.add_certificates(path.as_str(), certificates);
-    }
-    let verdict = judge(&store, &shown.chain, &endpoint.host, at);
+    let verdict = judge(&store, &shown.chain, &endpoint.host, ground.at);
     Cell {
-        client: who.name(),
+        client: client.who.name(),
         accepted: Some(verdict.accepted),
         through: verdict.decided_by,
         error: verdict.error,

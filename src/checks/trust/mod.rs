@@ -15,8 +15,7 @@ mod shown;
 mod system;
 mod tell;
 
-pub(in crate::checks) use acceptance::{said, voucher};
-pub(in crate::checks) use matrix::{Asker, refusals};
+pub(in crate::checks) use acceptance::{Asker, refusals, said, voucher};
 pub use matrix::{Cell, Matrix, Row, matrix};
 
 /// Checks of the trust that clients on this host have.

@@ -1,6 +1,7 @@
 //! The clients on this host, and what each is given to trust an endpoint.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,7 +12,7 @@ use crate::host::{Host, Unknown};
 use crate::install::runner::Home;
 use crate::install::{self, Endpoint, authorities};
 use crate::parse::hosts_toml::HostsToml;
-use crate::trust::{Client, Der};
+use crate::trust::{Client, Der, Store};
 
 /// What the programs of the Linux package trust.
 const EMBEDDED: &str = "/opt/gitlab/embedded/ssl/certs";
@@ -41,11 +42,27 @@ pub(in crate::checks::trust) enum Who {
 
 /// What a client is given for an endpoint.
 pub(in crate::checks::trust) struct Equipped {
-    pub(in crate::checks::trust) client: Client,
-    pub(in crate::checks::trust) files: Vec<(Utf8PathBuf, Vec<Der>)>,
+    pub(in crate::checks::trust) store: Arc<Store>,
     /// Why it verifies nothing there, if it does not.
     pub(in crate::checks::trust) unverified: Option<String>,
 }
+
+/// A client on this host, and what it trusts wherever it connects to, read once for all endpoints.
+pub(in crate::checks::trust) struct Present {
+    pub(in crate::checks::trust) who: Who,
+    everywhere: Result<Arc<Store>, Unknown>,
+}
+
+/// The addresses that decide which folder of certificates is read.
+pub(in crate::checks::trust) struct Known {
+    gitlab: Option<Endpoint>,
+    registry: Option<Endpoint>,
+    /// What image names of the registry start with.
+    prefix: Option<String>,
+}
+
+/// A file of certificates.
+type Given = (Utf8PathBuf, Vec<Der>);
 
 impl Who {
     pub(in crate::checks::trust) fn name(self) -> &'static str {
@@ -59,10 +76,18 @@ impl Who {
             Self::Registry => "registry",
         }
     }
+
+    fn client(self) -> Client {
+        match self {
+            Self::Curl => Client::Curl,
+            Self::Rails => Client::Ruby,
+            _ => Client::Go,
+        }
+    }
 }
 
 /// The clients that are on this host. git and curl may be anywhere.
-pub(in crate::checks::trust) async fn present(host: &Host) -> Result<Vec<Who>, Unknown> {
+pub(in crate::checks::trust) async fn present(host: &Host) -> Result<Vec<Present>, Unknown> {
     let any = async |paths: &[&str]| {
         for path in paths {
             if host.ask(FileFacts::of(*path)).await?.is_some() {
@@ -81,83 +106,122 @@ pub(in crate::checks::trust) async fn present(host: &Host) -> Result<Vec<Who>, U
         (Who::Rails, package),
         (Who::Registry, package && install::registry::config(host).await?.is_some()),
     ];
-    Ok(found.into_iter().filter(|(_, is_here)| *is_here).map(|(who, _)| who).collect())
+    let mut clients = Vec::new();
+    for who in found.into_iter().filter(|(_, is_here)| *is_here).map(|(who, _)| who) {
+        clients.push(Present::of(host, who).await);
+    }
+    Ok(clients)
 }
 
-/// What a client is given for an endpoint.
-pub(in crate::checks::trust) async fn equip(
-    host: &Host,
-    who: Who,
-    endpoint: &Endpoint,
-) -> Result<Equipped, Unknown> {
-    let go = |files| Equipped { client: Client::Go, files, unverified: None };
+/// What a program in Go is given that reads the system's store and nothing else.
+pub(in crate::checks::trust) async fn system_alone(host: &Host) -> Result<Equipped, Unknown> {
+    let files = of_system(&host.ask(SystemTrust).await?);
+    Ok(Equipped { store: store(Client::Go, &files), unverified: None })
+}
+
+fn store(client: Client, files: &[Given]) -> Arc<Store> {
+    let mut store = Store::new(client);
+    for (path, certificates) in files {
+        store.add_certificates(path.as_str(), certificates);
+    }
+    Arc::new(store)
+}
+
+/// What a client trusts wherever it connects to.
+async fn everywhere(host: &Host, who: Who) -> Result<Vec<Given>, Unknown> {
+    let system = async || Ok::<_, Unknown>(of_system(&host.ask(SystemTrust).await?));
     Ok(match who {
-        Who::Docker => {
-            let registry = registry_for(host, endpoint).await?;
-            docker(host, &registry).await?
-        }
-        Who::Podman => {
-            let registry = registry_for(host, endpoint).await?;
-            podman(host, &registry).await?
-        }
-        Who::Containerd => containerd(host, endpoint).await?,
-        Who::Runner => go(runner_files(host, endpoint).await?),
-        Who::Curl => {
-            Equipped { client: Client::Curl, files: bundle(host).await?, unverified: None }
-        }
-        Who::Rails => {
-            Equipped { client: Client::Ruby, files: embedded(host, true).await?, unverified: None }
-        }
+        Who::Docker => of_system(&install::go_store(host, install::DOCKER_UNIT).await?),
+        Who::Podman | Who::Containerd => system().await?,
+        Who::Runner => system_of_runner(host).await?,
+        Who::Curl => bundle(host).await?,
+        Who::Rails => embedded(host, true).await?,
         Who::Registry => {
             // SSL_CERT_DIR takes the place of the system's folders, not of its bundle.
-            let system = host.ask(SystemTrust).await?;
-            let mut files = of_system(&system);
+            let mut files = system().await?;
             files.retain(|(path, _)| BUNDLES.contains(&path.as_str()));
             files.extend(embedded(host, false).await?);
-            go(files)
+            files
         }
     })
 }
 
-/// Docker, for all that a registry leads it to.
-pub(super) async fn docker(host: &Host, registry: &Endpoint) -> Result<Equipped, Unknown> {
-    let name = install::docker::image_prefix(host, registry).await?;
-    let folder = Utf8Path::new(install::docker::CERTS_D).join(name);
-    let mut files = crt_files(host, &folder).await?;
-    files.extend(of_system(&install::go_store(host, install::DOCKER_UNIT).await?));
-    let unverified = install::docker::unverified(host, registry).await?.map(in_words);
-    Ok(Equipped { client: Client::Go, files, unverified })
+impl Present {
+    /// A client, whether or not it is on this host.
+    pub(in crate::checks::trust) async fn of(host: &Host, who: Who) -> Self {
+        let everywhere = everywhere(host, who).await;
+        Self { who, everywhere: everywhere.map(|files| store(who.client(), &files)) }
+    }
+
+    /// What the client is given wherever it connects to.
+    pub(in crate::checks::trust) fn alone(self) -> Result<Equipped, Unknown> {
+        Ok(Equipped { store: self.everywhere?, unverified: None })
+    }
+
+    /// What the client is given for an endpoint.
+    pub(in crate::checks::trust) async fn equip(
+        &self,
+        host: &Host,
+        known: &Known,
+        endpoint: &Endpoint,
+    ) -> Result<Equipped, Unknown> {
+        let (files, unverified) = match self.who {
+            Who::Docker => {
+                let (registry, name) = known.registry_for(endpoint);
+                let folder = Utf8Path::new(install::docker::CERTS_D).join(name);
+                let unverified = install::docker::unverified(host, registry).await?;
+                (crt_files(host, &folder).await?, unverified.map(in_words))
+            }
+            Who::Podman => {
+                let (_, name) = known.registry_for(endpoint);
+                (podman_files(host, &name).await?, None)
+            }
+            Who::Containerd => containerd(host, endpoint).await?,
+            Who::Runner => (runner_files(host, endpoint).await?, None),
+            Who::Curl | Who::Rails | Who::Registry => (Vec::new(), None),
+        };
+        let everywhere = self.everywhere.clone()?;
+        if files.is_empty() {
+            return Ok(Equipped { store: everywhere, unverified });
+        }
+        let mut store = Store::on(&everywhere);
+        for (path, certificates) in &files {
+            store.add_certificates(path.as_str(), certificates);
+        }
+        Ok(Equipped { store: Arc::new(store), unverified })
+    }
 }
 
-/// podman and skopeo, for all that a registry leads them to.
-pub(super) async fn podman(host: &Host, registry: &Endpoint) -> Result<Equipped, Unknown> {
-    let name = install::docker::image_prefix(host, registry).await?;
-    let files = with_system(host, podman_files(host, &name).await?).await?;
-    Ok(Equipped { client: Client::Go, files, unverified: None })
-}
+impl Known {
+    pub(in crate::checks::trust) async fn on(host: &Host) -> Result<Self, Unknown> {
+        let gitlab = install::gitlab::external_url(host).await?.map(|url| url.value);
+        let registry = install::registry::external(host).await?.map(|url| url.value);
+        let prefix = match &registry {
+            Some(registry) => Some(install::docker::image_prefix(host, registry).await?),
+            None => None,
+        };
+        Ok(Self { gitlab, registry, prefix })
+    }
 
-/// A registry that reads the system's store and nothing else.
-pub(super) async fn own_registry(host: &Host) -> Result<Equipped, Unknown> {
-    let files = with_system(host, Vec::new()).await?;
-    Ok(Equipped { client: Client::Go, files, unverified: None })
+    /// The registry with whose folder an endpoint is verified, and the name of that. GitLab is
+    /// reached with the folder of the registry for which it issues tokens.
+    fn registry_for<'a>(&'a self, endpoint: &'a Endpoint) -> (&'a Endpoint, String) {
+        let is_gitlab = self.gitlab.as_ref().is_some_and(|gitlab| gitlab.is_server(endpoint));
+        match (&self.registry, &self.prefix) {
+            (Some(registry), Some(prefix)) if is_gitlab || registry == endpoint => {
+                (registry, prefix.clone())
+            }
+            _ => (endpoint, endpoint.authority()),
+        }
+    }
 }
 
 fn in_words(why: impl Display) -> String {
     why.to_string()
 }
 
-/// GitLab is reached with the folder of the registry for which it issues tokens.
-async fn registry_for(host: &Host, endpoint: &Endpoint) -> Result<Endpoint, Unknown> {
-    let gitlab = install::gitlab::external_url(host).await?;
-    let registry = install::registry::external(host).await?;
-    Ok(match (gitlab, registry) {
-        (Some(gitlab), Some(registry)) if gitlab.value.is_server(endpoint) => registry.value,
-        _ => endpoint.clone(),
-    })
-}
-
 /// podman takes the first folder that exists.
-async fn podman_files(host: &Host, name: &str) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn podman_files(host: &Host, name: &str) -> Result<Vec<Given>, Unknown> {
     for place in ["/etc/containers/certs.d", install::docker::CERTS_D] {
         let folder = Utf8Path::new(place).join(name);
         if host.ask(FileFacts::of(folder.clone())).await?.is_some() {
@@ -168,7 +232,10 @@ async fn podman_files(host: &Host, name: &str) -> Result<Vec<(Utf8PathBuf, Vec<D
 }
 
 /// containerd takes the first folder that exists, and in it `hosts.toml` rather than `*.crt`.
-async fn containerd(host: &Host, endpoint: &Endpoint) -> Result<Equipped, Unknown> {
+async fn containerd(
+    host: &Host,
+    endpoint: &Endpoint,
+) -> Result<(Vec<Given>, Option<String>), Unknown> {
     let name = endpoint.authority();
     let escaped = format!("{}_", name.replace(':', "_"));
     for name in [escaped, name, "_default".to_owned()] {
@@ -196,29 +263,29 @@ async fn containerd(host: &Host, endpoint: &Endpoint) -> Result<Equipped, Unknow
             }
         };
         let unverified = skips.then(|| format!("{path} sets skip_verify"));
-        let files = with_system(host, files).await?;
-        return Ok(Equipped { client: Client::Go, files, unverified });
+        return Ok((files, unverified));
     }
-    let files = with_system(host, Vec::new()).await?;
-    Ok(Equipped { client: Client::Go, files, unverified: None })
+    Ok((Vec::new(), None))
 }
 
-async fn runner_files(
-    host: &Host,
-    endpoint: &Endpoint,
-) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn runner_files(host: &Host, endpoint: &Endpoint) -> Result<Vec<Given>, Unknown> {
     let Some(config) = install::runner::config(host).await? else { return Ok(Vec::new()) };
     let file = crate::checks::trust::runner::file_for(&config, endpoint);
     let mut files = one(host, &file).await?;
-    let home = install::runner::home(host, &config).await?;
-    if home != Home::System {
+    if install::runner::home(host, &config).await? != Home::System {
         files.extend(one(host, &config.certs().join("ca.crt")).await?);
     }
-    let system = match home {
-        Home::System => install::go_store(host, install::RUNNER_UNIT).await?,
-        Home::Image | Home::InsideImage => host.ask(SystemTrust).await?,
-    };
-    let mut system = of_system(&system);
+    Ok(files)
+}
+
+/// What the system that the runner runs on trusts.
+async fn system_of_runner(host: &Host) -> Result<Vec<Given>, Unknown> {
+    let Some(config) = install::runner::config(host).await? else { return Ok(Vec::new()) };
+    let home = install::runner::home(host, &config).await?;
+    if home == Home::System {
+        return Ok(of_system(&install::go_store(host, install::RUNNER_UNIT).await?));
+    }
+    let mut system = of_system(&host.ask(SystemTrust).await?);
     if home == Home::Image {
         let added = authorities::added_to_system(host).await;
         for (_, certificates) in &mut system {
@@ -226,12 +293,11 @@ async fn runner_files(
                 .retain(|der| !added.iter().any(|(_, file)| file.all().any(|it| it == der)));
         }
     }
-    files.extend(system);
-    Ok(files)
+    Ok(system)
 }
 
 /// The bundle that curl reads.
-async fn bundle(host: &Host) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn bundle(host: &Host) -> Result<Vec<Given>, Unknown> {
     for path in BUNDLES {
         if let File::Read(file) = host.ask(ReadFile::<TrustFile>::at(path)).await? {
             return Ok(vec![(path.into(), file.for_openssl())]);
@@ -242,7 +308,7 @@ async fn bundle(host: &Host) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
 
 /// What lies in the package's own folder: OpenSSL looks only at `cacert.pem` and hash links, Go at
 /// every file.
-async fn embedded(host: &Host, openssl: bool) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn embedded(host: &Host, openssl: bool) -> Result<Vec<Given>, Unknown> {
     let folder = Utf8Path::new(EMBEDDED);
     let listing = host.ask(Directory::at(folder)).await?;
     let mut files = Vec::new();
@@ -267,10 +333,7 @@ fn is_hash_link(name: &str) -> bool {
 }
 
 /// The `*.crt` files of a folder, as Go reads them.
-async fn crt_files(
-    host: &Host,
-    folder: &Utf8Path,
-) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn crt_files(host: &Host, folder: &Utf8Path) -> Result<Vec<Given>, Unknown> {
     let listing = host.ask(Directory::at(folder)).await?;
     let mut files = Vec::new();
     for name in listing.names().filter(|name| name.strip_suffix(".crt").is_some()) {
@@ -280,20 +343,12 @@ async fn crt_files(
 }
 
 /// A file as Go reads it, if it is there.
-async fn one(host: &Host, path: &Utf8Path) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
+async fn one(host: &Host, path: &Utf8Path) -> Result<Vec<Given>, Unknown> {
     let file = host.ask(ReadFile::<TrustFile>::at(path)).await?;
     Ok(file.read().map(|file| (path.to_owned(), file.for_go())).into_iter().collect())
 }
 
-async fn with_system(
-    host: &Host,
-    mut files: Vec<(Utf8PathBuf, Vec<Der>)>,
-) -> Result<Vec<(Utf8PathBuf, Vec<Der>)>, Unknown> {
-    files.extend(of_system(&host.ask(SystemTrust).await?));
-    Ok(files)
-}
-
-fn of_system(system: &TrustedFiles) -> Vec<(Utf8PathBuf, Vec<Der>)> {
+fn of_system(system: &TrustedFiles) -> Vec<Given> {
     system.files.iter().map(|file| (file.path.clone(), file.certificates.clone())).collect()
 }
 

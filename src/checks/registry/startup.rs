@@ -11,7 +11,11 @@ use crate::parse::setting::{Located, Scalar};
 /// Notes where nobody can tell what `gitlab.rb` sets: whether a registry is to run here, under which
 /// account, and what its files will be made of.
 pub(super) async fn heed_settings(host: &Host, verdict: &mut Verdict) {
-    verdict.told("what gitlab.rb sets", settings(host).await);
+    let settings = verdict.told("what gitlab.rb sets", settings(host).await).flatten();
+    if let Some(settings) = settings {
+        let enabled = settings.flag(&["registry", "enable"]).told();
+        verdict.told("whether the registry is switched on", enabled);
+    }
 }
 
 /// The registry's configuration, its findings, and what they explain.

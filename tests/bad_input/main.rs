@@ -31,6 +31,10 @@ const INDIFFERENT: &[(&str, &str)] = &[
     // So it is with the addresses in use, which reconfigure has written for Rails.
     ("tls", "/etc/gitlab/gitlab.rb"),
     ("trust", "/etc/gitlab/gitlab.rb"),
+    // And with the registry's own settings: what it runs with stands in its config.yml.
+    ("registry/signing-key", "/etc/gitlab/gitlab.rb"),
+    ("registry/issuer", "/etc/gitlab/gitlab.rb"),
+    ("registry/compatibility", "/etc/gitlab/gitlab.rb"),
     // A client that can read nothing there goes on with the system's store, and says nothing.
     ("trust", "/etc/gitlab-runner/certs/ca.crt"),
     ("trust", "/etc/gitlab-runner/certs/my-host.internal.crt"),

@@ -5,7 +5,7 @@ mod refused;
 mod tests;
 mod unfit;
 
-use super::startup::Configured;
+use super::startup::{Configured, heed_settings};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::Host;
 use crate::host::files::File;
@@ -42,6 +42,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
+    heed_settings(host, &mut verdict).await;
     let off = registry::is_switched_off(host).await;
     let found = registry::config_file(host).await?.filter(|found| !(off && found.generated));
     let Some(ConfigFile { path, file, generated }) = found else {
@@ -56,9 +57,13 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         File::Read(yml) => {
             let config = Config { path, yml, generated };
             let configured = Configured::of(host, &config).await;
-            let version = verdict.told("the registry's version", host.ask(RegistryVersion).await);
             verdict.add(refused::judge(&configured));
-            let version = version.flatten().filter(|_| generated);
+            let matters = generated && config.yml.compatibility_schema1_enabled.is_some();
+            let version = if matters {
+                verdict.told("the registry's version", host.ask(RegistryVersion).await).flatten()
+            } else {
+                None
+            };
             let nodes = nodes(host, &config).await;
             verdict.add(unfit::judge(&configured, version.as_deref(), nodes.as_ref()));
         }

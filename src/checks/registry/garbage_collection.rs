@@ -9,7 +9,7 @@ mod tests;
 
 use self::metadata::Metadata;
 use self::schedule::Schedule;
-use super::startup::Configured;
+use super::startup::{Configured, heed_settings};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::files::GarbageSchedule;
 use crate::host::version::RegistryVersion;
@@ -55,6 +55,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         };
     };
     let mut verdict = Verdict::default();
+    heed_settings(host, &mut verdict).await;
     let configured = Configured::of(host, &config).await;
     verdict.add(deletes::judge(&configured));
     verdict.add(purging::judge(&configured));
@@ -65,7 +66,11 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     for unread in &runs.unread {
         verdict.untold("crontabs and timers", unread.why.clone());
     }
-    let version = host.ask(RegistryVersion).await.ok().flatten();
+    let version = if runs.runs.iter().any(|run| run.delete_untagged) {
+        verdict.told("the registry's version", host.ask(RegistryVersion).await).flatten()
+    } else {
+        None
+    };
     let schedule = Schedule { configured: &configured, metadata: &metadata, runs: &runs, version };
     verdict.add(schedule.judge());
     Ok(verdict)

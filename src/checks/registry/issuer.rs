@@ -6,7 +6,7 @@ mod realm;
 mod tests;
 
 use self::judge::{Scene, judge};
-use super::startup::Configured;
+use super::startup::{Configured, heed_settings};
 use crate::checks::{Finding, Stop, Verdict, check};
 use crate::host::{Host, Unknown};
 use crate::install::tokens::{self, Signer};
@@ -42,6 +42,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
+    heed_settings(host, &mut verdict).await;
     let config = verdict.told("the registry's configuration", registry::in_use(host).await);
     let signer = verdict.told("GitLab's settings for the registry", tokens::signer(host).await);
     let signer = signer.flatten();

@@ -8,6 +8,7 @@ mod tests;
 
 use self::judge::judge;
 use self::scene::{Half, Scene};
+use super::startup::heed_settings;
 use crate::checks::{Stop, Verdict, check};
 use crate::host::Host;
 use crate::install::registry;
@@ -49,6 +50,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
+    heed_settings(host, &mut verdict).await;
     let config = verdict.told("the registry's configuration", registry::in_use(host).await);
     let config = config.flatten();
     let signer = verdict.told("GitLab's settings for the registry", signer(host).await).flatten();

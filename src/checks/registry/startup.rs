@@ -1,12 +1,22 @@
 //! Settings for which the registry does not start.
 
 use super::keeper::Keeper;
-use crate::checks::{Cause, Finding, docs};
+use crate::checks::{Cause, Finding, Verdict, docs};
 use crate::host::Host;
-use crate::install::Sourced;
 use crate::install::registry::Config;
 use crate::install::tokens::{place, registry_socket, setting};
+use crate::install::{Sourced, settings};
 use crate::parse::setting::{Located, Scalar};
+
+/// Notes where nobody can tell what `gitlab.rb` sets: whether a registry is to run here, under which
+/// account, and what its files will be made of.
+pub(super) async fn heed_settings(host: &Host, verdict: &mut Verdict) {
+    let settings = verdict.told("what gitlab.rb sets", settings(host).await).flatten();
+    if let Some(settings) = settings {
+        let enabled = settings.flag(&["registry", "enable"]).told();
+        verdict.told("whether the registry is switched on", enabled);
+    }
+}
 
 /// The registry's configuration, its findings, and what they explain.
 pub(super) struct Configured<'a> {

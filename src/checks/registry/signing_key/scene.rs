@@ -106,9 +106,11 @@ impl Scene {
             Some(signer) => Half::Here(Gitlab::of(host, verdict, signer).await),
             None => Half::Elsewhere,
         };
-        let mistake = match &registry {
-            Half::Here(registry) => mistake(host, &registry.certificates()).await,
-            Half::Elsewhere => None,
+        let mistake = match (&registry, &gitlab) {
+            (Half::Here(registry), Half::Here(gitlab)) if registry.distrusts(gitlab) => {
+                mistake(host, &registry.certificates()).await
+            }
+            _ => None,
         };
         Self {
             registry,
@@ -186,6 +188,13 @@ impl Registry {
         let file = self.bundle.as_ref().and_then(Held::read);
         let read = file.and_then(|file| self.reader().certificates(file).ok());
         read.into_iter().flat_map(|read| read.found).map(|it| it.public).collect()
+    }
+
+    /// Whether the registry trusts other keys than GitLab's.
+    pub(super) fn distrusts(&self, gitlab: &Gitlab) -> bool {
+        let trusted = self.trusted();
+        let public = gitlab.public().filter(|_| !trusted.is_empty());
+        public.is_some_and(|public| trusted.iter().all(|it| it.key_id != public.key_id))
     }
 
     /// The certificates in the bundle, with the public key of each.

@@ -140,10 +140,20 @@ impl Report {
 
     /// Runs some checks of gldoctor on a node.
     pub(crate) fn on(only: &str, node: &Node, arguments: &[&str]) -> Self {
-        let patience = ["--timeout", "2s"];
-        let patience = if arguments.contains(&patience[0]) { &[] } else { &patience[..] };
+        Self::within("2s", only, node, arguments)
+    }
+
+    /// The same with more time for each look, where nothing is silent: on a busy machine the
+    /// system's store alone takes seconds.
+    pub(crate) fn patiently(only: &str, node: &Node, arguments: &[&str]) -> Self {
+        Self::within("30s", only, node, arguments)
+    }
+
+    fn within(timeout: &str, only: &str, node: &Node, arguments: &[&str]) -> Self {
+        let timeout = ["--timeout", timeout];
+        let timeout = if arguments.contains(&timeout[0]) { &[] } else { &timeout[..] };
         let run = ["run", "--only", only, "--format", "json"];
-        Self::read(node.gldoctor(&[&run[..], patience, arguments].concat()))
+        Self::read(node.gldoctor(&[&run[..], timeout, arguments].concat()))
     }
 
     /// The report in JSON that gldoctor has written.

@@ -44,7 +44,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let seen = futures::future::join_all(looks).await;
     for (examined, seen) in examined.iter().zip(seen) {
         if let Err(Unknown::LeftOut(why)) = seen {
-            return Err(Stop::NotApplicable(why));
+            // What is wrong as it is written stays wrong.
+            return if verdict.findings.is_empty() {
+                Err(Stop::NotApplicable(why))
+            } else {
+                Ok(verdict)
+            };
         }
         if let Some(looked) = verdict.told(&examined.endpoint.to_string(), seen) {
             verdict.add(judge(examined, &looked));

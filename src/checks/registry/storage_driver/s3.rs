@@ -109,7 +109,7 @@ fn bucket_with_slash(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> 
     if folder.is_empty() {
         return Some(finding);
     }
-    let root = subject.settings.spelled(&[&driver.name, "rootdirectory"]);
+    let root = subject.spelled_where_written(&[&driver.name, "rootdirectory"]);
     let advice = format!("{} The folder is a setting of its own: {root}.", finding.remedy.advice);
     let commands = finding.remedy.commands.clone();
     Some(finding.remedy(advice, commands))

@@ -88,3 +88,10 @@ pub(crate) fn start_tls(node: &Node, pem: &str, key_pem: &str) -> Server {
     );
     node.serve("nginx", &["-c", "/etc/store/nginx.conf", "-e", "stderr"], || node.listens(TLS_PORT))
 }
+
+/// Lets the system's store hold this and nothing else. A debug build takes seconds to read all the
+/// roots of a machine, and no recording should hold them.
+pub(crate) fn trust_only(node: &Node, pem: &str) {
+    node.must("sh", &["-c", "rm -rf /etc/ssl/certs/*"]);
+    node.write("/etc/ssl/certs/ca-certificates.crt", pem);
+}

@@ -140,6 +140,7 @@ fn trust_in_the_store(redirected: &mut Redirected) {
         "sh",
         &["-c", &format!("mkdir -p {folder} && cp /etc/gitlab/ssl/{HOST}.crt {folder}/ca.crt")],
     );
+    object_store::trust_only(server, Authority::root("Other Root").pem());
     // The registry itself verifies nothing, so that the client's verdict is the only one.
     let more = format!("https://{name}:{TLS_PORT}");
     redirected.settle(&more, "");

@@ -1,13 +1,15 @@
 //! Does the registry know under which address clients reach it?
 
-mod judge;
+mod proxy;
+mod settings;
+#[cfg(test)]
+mod tests;
 
-use self::judge::{Public, judge};
 use super::keeper::Keeper;
-use crate::checks::{Stop, Verdict, check};
+use crate::checks::{Evidence, Stop, Verdict, check};
 use crate::host::{Host, Unknown};
-use crate::install;
 use crate::install::front::fronts;
+use crate::install::{self, Endpoint, Source};
 
 check! {
     /// The registry knows the address under which clients reach it.
@@ -51,12 +53,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
     let mut direct = false;
     if let Some(config) = &config {
-        verdict.add(judge::settings(config, public.as_ref(), keeper, gitlab));
+        verdict.add(settings::judge(config, public.as_ref(), keeper, gitlab));
         direct = config.yml.http.tls_certificate.is_some();
     }
     let fronts = fronts(host).await?;
     for front in &fronts {
-        verdict.add(judge(front, config.as_ref(), public.as_ref()));
+        verdict.add(proxy::judge(front, config.as_ref(), public.as_ref()));
         if front.unclear {
             let why = "it includes a file that cannot be read, so what it sets is not known";
             let place = format!("{}, line {}", front.path, front.line);
@@ -66,7 +68,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if fronts.is_empty() && !direct {
         match install::settings(host).await? {
             Some(settings) if external.is_some() && config.is_none() => {
-                verdict.add(judge::written(&settings, public.as_ref()));
+                verdict.add(settings::written(&settings, public.as_ref()));
             }
             _ if verdict.findings.is_empty() => {
                 let why = "no nginx on this host passes requests on to the registry";
@@ -76,4 +78,21 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
     }
     Ok(verdict)
+}
+
+/// The address under which clients reach the registry.
+pub(super) struct Public<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) source: &'a Source,
+}
+
+impl Public<'_> {
+    fn evidence(&self) -> Evidence {
+        self.source.evidence("address for clients", self.endpoint)
+    }
+
+    /// Whether `https://host:port` is this address.
+    fn is(&self, other: &Endpoint) -> bool {
+        self.endpoint.is_server(other)
+    }
 }

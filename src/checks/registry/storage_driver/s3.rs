@@ -1,11 +1,13 @@
 //! The S3 drivers: `s3` of every registry, `s3_v2` of GitLab's.
 
+mod words;
+
+use self::words::{misspelt, values};
 use super::numbers::{self, GITLABS_S3, PART, is_on, number};
 use super::subject::Subject;
 use crate::checks::{Finding, Severity};
 use crate::install::storage::Program;
 use crate::parse::registry_yml::Driver;
-use crate::parse::setting::{Located, Scalar};
 
 /// As many parts as S3 makes one object of.
 const PARTS: i64 = 10_000;
@@ -107,7 +109,7 @@ fn bucket_with_slash(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> 
     if folder.is_empty() {
         return Some(finding);
     }
-    let root = subject.settings.spelled(&[&driver.name, "rootdirectory"]);
+    let root = subject.spelled_where_written(&[&driver.name, "rootdirectory"]);
     let advice = format!("{} The folder is a setting of its own: {root}.", finding.remedy.advice);
     let commands = finding.remedy.commands.clone();
     Some(finding.remedy(advice, commands))
@@ -355,91 +357,6 @@ fn half_credentials(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
         None => finding.evidence(subject.driver(driver)),
     };
     Some(subject.write(finding, "set both, or neither for the role of the machine", &path, "'...'"))
-}
-
-/// Values from short lists.
-fn values(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
-    const CLASSES: &[&str] = &[
-        "NONE",
-        "STANDARD",
-        "REDUCED_REDUNDANCY",
-        "STANDARD_IA",
-        "ONEZONE_IA",
-        "INTELLIGENT_TIERING",
-        "OUTPOSTS",
-        "GLACIER_IR",
-    ];
-    const ACCESS: &[&str] = &[
-        "private",
-        "public-read",
-        "public-read-write",
-        "authenticated-read",
-        "aws-exec-read",
-        "bucket-owner-read",
-        "bucket-owner-full-control",
-    ];
-    let lists = [("storageclass", CLASSES, "'STANDARD'"), ("objectacl", ACCESS, "'private'")];
-    lists.into_iter().find_map(|(name, list, good)| {
-        let setting: &Located<Scalar> = driver.get(name)?;
-        let text = setting.value.to_string();
-        // The registry folds the class, but not the list of access.
-        let known = |word: &&str| {
-            **word == text || (name == "storageclass" && word.eq_ignore_ascii_case(&text))
-        };
-        if list.iter().any(known) {
-            return None;
-        }
-        let path = [driver.name.as_str(), name];
-        let message = format!(
-            "{} cannot be '{text}': the registry does not start",
-            subject.settings.spelled(&path)
-        );
-        let words = if name == "objectacl" {
-            format!("invalid value for {name} parameter: {text}")
-        } else {
-            format!("the {name} parameter must be one of")
-        };
-        let finding = subject.startup("value-refused", message, words);
-        let finding = finding.evidence(subject.shown(&path, setting));
-        Some(subject.write(finding, "take the usual one", &path, good))
-    })
-}
-
-/// Names that Rails' object storage, or another program, has for the same thing: the registry
-/// ignores them without a word.
-fn misspelt(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
-    let shown =
-        driver.parameters.iter().map(|(name, it)| (name.as_str(), subject.settings.source(it)));
-    let hidden = driver.hidden.iter().map(|it| (it.value.as_str(), subject.settings.source(it)));
-    let judged = shown.chain(hidden).filter_map(|(name, source)| {
-        let right = meant(name).filter(|right| *right != name && !driver.has(right))?;
-        let path = [driver.name.as_str(), name];
-        let message = format!(
-            "{} is read by no registry; its name for that is {right}",
-            subject.settings.spelled(&path)
-        );
-        let finding = subject.finding(Severity::Warning, "misspelt-parameter", message);
-        let finding = finding.evidence(source.evidence(subject.settings.spelled(&path), "set"));
-        Some(subject.keeper.edit(finding, &format!("call it {right}")))
-    });
-    judged.collect()
-}
-
-fn meant(name: &str) -> Option<&'static str> {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    Some(match plain.to_ascii_lowercase().as_str() {
-        "accesskey" | "accesskeyid" | "awsaccesskeyid" | "awsaccesskey" => "accesskey",
-        "secretkey" | "secretaccesskey" | "awssecretaccesskey" | "awssecretkey" => "secretkey",
-        "sessiontoken" => "sessiontoken",
-        "region" | "awsregion" => "region",
-        "bucket" | "bucketname" => "bucket",
-        "regionendpoint" | "endpoint" | "endpointurl" | "host" => "regionendpoint",
-        "pathstyle" | "usepathstyle" | "s3pathstyle" => "pathstyle",
-        "rootdirectory" | "rootdir" | "prefix" => "rootdirectory",
-        "chunksize" => "chunksize",
-        "skipverify" | "insecureskipverify" => "skipverify",
-        _ => return None,
-    })
 }
 
 #[test]

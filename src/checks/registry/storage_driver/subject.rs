@@ -71,6 +71,16 @@ impl Subject<'_> {
         self.settings.source(&name).evidence("driver", &driver.name)
     }
 
+    /// A setting's name as an administrator writes it, whatever file the registry reads.
+    pub(in crate::checks::registry) fn spelled_where_written(&self, path: &[&str]) -> String {
+        match self.keeper {
+            Keeper::Systemd => [&["storage"], path].concat().join("."),
+            Keeper::Package | Keeper::Elsewhere => {
+                crate::install::spelled(&[&["registry", "storage"], path].concat())
+            }
+        }
+    }
+
     /// What to write; `rb` as it stands in `gitlab.rb`, `yml` as in `config.yml`. `why` is a clause.
     pub(in crate::checks::registry) fn write(
         &self,

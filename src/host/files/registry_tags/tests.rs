@@ -161,6 +161,8 @@ fn repositories_with_odd_names_are_found() {
     storage.folder("lost+found").folder(".Trash/x").file("_notes", "").file("_old/README", "");
     // A copy that broke off, and a repository whose tags are gone.
     storage.folder("g/half/_manifests/tags/v1/current").folder("g/gone/_manifests/tags");
+    // What a push left that broke off.
+    storage.folder("g/Pushed/_layers/sha256").folder("g/pushed/_layers").folder("g/UP/_uploads");
     let tree = storage.live();
     let names = tree.names.clone().unwrap();
     let odd: Vec<_> = names
@@ -170,6 +172,7 @@ fn repositories_with_odd_names_are_found() {
         .collect();
     let expected = [
         (NameOddity::Refused, "Group/app"),
+        (NameOddity::Refused, "g/Pushed"),
         (NameOddity::Refused, "g/app-"),
         (NameOddity::Hidden, "_old/app"),
         (NameOddity::Hidden, "g/_x/_y/app"),

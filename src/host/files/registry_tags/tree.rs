@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::{DirEntry, WalkBuilder, WalkState};
@@ -72,7 +72,17 @@ impl Walk<'_> {
     fn branch(&self, name: &Utf8Path, place: &Path) {
         let mut builder = WalkBuilder::new(place);
         builder.standard_filters(false).follow_links(false).threads(THREADS);
-        builder.filter_entry(|entry| entry.depth() == 0 || !holds_no_tags(entry));
+        let layers = Arc::new(Mutex::new(TagTree::default()));
+        builder.filter_entry({
+            let (layers, name, place) = (Arc::clone(&layers), name.to_owned(), place.to_owned());
+            move |entry| {
+                let enters = entry.depth() == 0 || !holds_no_tags(entry);
+                if !enters && entry.file_name() == "_layers" {
+                    note_layers(&mut lock(&layers), &name_of(&name, &place, entry.path()), entry);
+                }
+                enters
+            }
+        });
         builder.build_parallel().run(|| {
             Box::new(|entry| {
                 if self.leash.is_cut() {
@@ -88,6 +98,7 @@ impl Walk<'_> {
                 }
             })
         });
+        lock(&self.tree).merge(std::mem::take(&mut *lock(&layers)));
     }
 
     fn entry(&self, name: &Utf8Path, entry: &DirEntry) -> WalkState {
@@ -187,6 +198,19 @@ impl Walk<'_> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What has layers is a repository for some versions of garbage collection, even without a
+/// `_manifests` that would tell its name otherwise.
+fn note_layers(tree: &mut TagTree, name: &Utf8Path, entry: &DirEntry) {
+    let repository = name.parent().map(Utf8Path::as_str).unwrap_or_default();
+    let mut odd = oddities(repository).peekable();
+    if odd.peek().is_some() {
+        let manifests = std::fs::symlink_metadata(entry.path().with_file_name("_manifests"));
+        if manifests.is_err_and(|error| is_missing(&error)) {
+            tree.name(repository, odd);
+        }
+    }
 }
 
 /// `_layers` and `_uploads` hold most of the files, so they are not even opened.

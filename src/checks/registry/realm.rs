@@ -40,7 +40,7 @@ impl Realm {
                     return Ok(None);
                 };
                 let Ok(url) = Endpoint::parse(&scrub::url(&realm)) else { return Ok(None) };
-                let written = Evidence::new(format!("realm of {}", heard.endpoint), &realm);
+                let written = Evidence::new(format!("realm of {}", heard.endpoint), &url);
                 (url, service, written)
             }
             Asking::Silent | Asking::LeftOut(_) => {

@@ -6,7 +6,7 @@ use crate::checks::path::cut;
 use crate::checks::registry::examined::PATH;
 use crate::checks::registry::keeper::Keeper;
 use crate::checks::shell::word;
-use crate::checks::{Cause, Finding, Severity, docs};
+use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::install::registry::Config;
 use crate::install::tokens::{self, SERVICE};
 use crate::install::{Endpoint, Sourced};
@@ -336,10 +336,9 @@ impl Case<'_> {
     /// Where a setting of the registry stands, where that is on this host.
     fn place_of(&self, finding: Finding, name: &str, setting: Option<&Located<Scalar>>) -> Finding {
         let (Some(config), Some(setting)) = (self.config, setting) else { return finding };
-        let evidence = crate::checks::Evidence::new(name, &setting.value);
         finding.evidence(match &setting.variable {
-            Some(_) => evidence,
-            None => evidence.at(config.path.as_str(), setting.line),
+            Some(variable) => Evidence::new(variable.clone(), &setting.value),
+            None => Evidence::new(name, &setting.value).at(config.path.as_str(), setting.line),
         })
     }
 

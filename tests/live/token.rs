@@ -580,8 +580,9 @@ fn no_secret_leaves_the_machine() {
         assert!(!text.contains(&basic), "the password in base64: {text}");
         // The claims of every JWT start so, behind its header.
         assert!(!text.contains(".eyJ"), "a token: {text}");
-        for line in key.lines().filter(|line| line.len() > 40 && !line.starts_with('-')) {
-            assert!(!text.contains(line), "the key: {text}");
+        // A PKCS#1 file starts with the modulus, 512 bytes that stand in the certificate as well.
+        for line in key.lines().skip(13).filter(|line| line.len() > 40) {
+            assert!(!line.starts_with('-') && !text.contains(line), "the key: {text}");
         }
     }
     assert!(told.iter().any(|text| text.contains(USER)), "the user name may be shown");

@@ -80,11 +80,11 @@ async fn own_address(
 ) -> Result<Option<(Endpoint, SocketAddr)>, Unknown> {
     if let Some(internal) = &subject.internal {
         let endpoint = internal.value.server();
-        if let Reach::Ways(ways) = reach(host, &endpoint, super::examined::PATH).await? {
-            let answered = ways.iter().find(|way| way.response().is_some());
-            return Ok(answered.map(|way| (endpoint, way.address)));
+        if let Reach::Ways(ways) = reach(host, &endpoint, super::examined::PATH).await?
+            && let Some(way) = ways.iter().find(|way| way.response().is_some())
+        {
+            return Ok(Some((endpoint, way.address)));
         }
-        return Ok(None);
     }
     Ok(match asking {
         Asking::Heard(all) => all.first().map(|it| (it.endpoint.clone(), it.address)),

@@ -159,25 +159,25 @@ impl Judged<'_> {
         let in_rb = self.written.is_some_and(|it| it.value);
         let finding = match (self.live, in_file, in_rb) {
             (Some(true) | None, false, false) => return None,
-            (Some(false) | None, true, _) => self.mend(
+            (Some(false), false, _) if self.config.is_some() => {
+                let message = "the registry refuses pushes, though its file says otherwise: it was \
+                               not restarted since, or another one answers";
+                let finding = self.finding_of(Severity::Error, "read-only-in-effect", message);
+                self.keeper.restart(finding)
+            }
+            (Some(false), ..) => self.mend(
                 self.told("read-only", "the registry is in read-only mode: every push fails"),
             ),
-            (Some(false), false, _) if self.config.is_none() => self.mend(
-                self.told("read-only", "the registry is in read-only mode: every push fails"),
+            (None, true, _) => self.mend(
+                self.told("read-only", "the registry is set to read-only mode: every push fails"),
             ),
-            (Some(false), false, _) => self.keeper.restart(self.finding_of(
-                Severity::Error,
-                "read-only-in-effect",
-                "the registry refuses pushes, though its file says otherwise: it was not restarted \
-                 since, or another one answers",
-            )),
             (Some(true), true, _) => self.mend(self.told(
                 "read-only-at-restart",
                 "the registry takes pushes now, and will refuse them when it is restarted",
             )),
             (Some(true) | None, false, true) => self.mend(self.told(
                 "read-only-at-reconfigure",
-                "the registry takes pushes now, and will refuse them after the next reconfigure",
+                "the registry will refuse pushes after the next reconfigure",
             )),
         };
         Some(finding)

@@ -6,7 +6,7 @@ use super::asking::{Asking, Heard, Subject};
 use crate::checks::path::gitlab::{Gitlab, Mend, Place};
 use crate::checks::path::{Answerer, Looked, Service, Spoken, Words};
 use crate::checks::reach::{Reach, Stage, Way, reach_by};
-use crate::checks::{Evidence, Finding, docs};
+use crate::checks::{Cause, Evidence, Finding, docs};
 use crate::host::network::{
     Body, Failure, HttpReply, Response, TokenAnswer, TokenReply, TokenRequest,
 };
@@ -40,7 +40,7 @@ impl Realm {
                     return Ok(None);
                 };
                 let Ok(url) = Endpoint::parse(&scrub::url(&realm)) else { return Ok(None) };
-                let written = Evidence::new(format!("realm of {}", heard.endpoint), &realm);
+                let written = Evidence::new(format!("realm of {}", heard.endpoint), &url);
                 (url, service, written)
             }
             Asking::Silent | Asking::LeftOut(_) => {
@@ -194,7 +194,7 @@ impl Realm {
         let service = self.service.as_deref().unwrap_or("none");
         let message = format!("GitLab issues no tokens for the service '{service}'");
         let finding = self.error("service-refused", message).seen("expected", SERVICE);
-        finding.follows(crate::checks::Cause::Tokens).remedy(
+        finding.follows(Cause::Tokens).remedy(
             "Let auth.token.service in the registry's config.yml be container_registry; the \
              package always writes that.",
             ["sudo gitlab-ctl reconfigure", "sudo gitlab-ctl restart registry"],
@@ -290,6 +290,14 @@ impl Service for Realm {
     fn rewrite(&self, finding: Finding, right: &str, url: Option<&str>) -> Finding {
         self.gitlab.rewrite(finding, right, url)
     }
+
+    /// A GitLab that does not know the service is not dead: the registry's settings are at fault.
+    fn dead(&self, finding: Finding) -> Finding {
+        if finding.follows.contains(&Cause::Tokens) {
+            return finding;
+        }
+        finding.explains(Cause::Service(self.endpoint().socket()))
+    }
 }
 
 fn is_json(response: &Response) -> bool {
@@ -341,10 +349,22 @@ mod tests {
         fields: &[(&str, &str)],
         body: Body,
     ) -> Option<&'static str> {
+        judged(realm, status, fields, body).map(|finding| finding.code)
+    }
+
+    fn judged(realm: &Realm, status: u16, fields: &[(&str, &str)], body: Body) -> Option<Finding> {
         let stage = Stage::Answered(response(status, fields, body));
         let way = Way { address: "10.0.0.1:443".parse().unwrap(), stage };
-        let looked = Looked { reached: Reach::Ways(vec![way]), spoken: None };
-        judge(realm, &looked).map(|finding| finding.code)
+        judge(realm, &Looked { reached: Reach::Ways(vec![way]), spoken: None })
+    }
+
+    #[test]
+    fn a_service_that_gitlab_does_not_know_is_the_registry_s_fault() {
+        let other = Realm { service: Some("docker".to_owned()), ..Realm::for_tests() };
+        let finding = judged(&other, 404, &[], Body::Empty).unwrap();
+        assert_eq!((finding.explains, finding.follows), (Vec::new(), vec![Cause::Tokens]));
+        let down = judged(&other, 502, &[], page("502 Bad Gateway")).unwrap();
+        assert_eq!(down.explains, [Cause::Service("git.test:443".to_owned())]);
     }
 
     fn error_of(code: &str, message: &str) -> Body {

@@ -155,23 +155,116 @@ fn token(content: &[u8]) -> Option<Secret> {
     texts.find(|text| !text.is_empty()).map(|text| Secret::new(text.to_owned()))
 }
 
-#[test]
-fn tokens_are_found_under_either_name() {
-    let found = |text: &str| token(text.as_bytes()).map(|token| token.reveal().to_owned());
-    assert_eq!(found(r#"{"token":"a"}"#).as_deref(), Some("a"));
-    assert_eq!(found(r#"{"token":"a","access_token":"b"}"#).as_deref(), Some("b"));
-    assert_eq!(found(r#"{"token":"a","access_token":""}"#).as_deref(), Some("a"));
-    assert!(found(r#"{"token":1}"#).is_none() && found("x").is_none() && found("[]").is_none());
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
-#[test]
-fn the_service_is_escaped() {
-    let request = |service: &str| TokenRequest {
-        realm: "https://git.test/jwt/auth".to_owned(),
-        address: "10.0.0.1:443".parse().unwrap(),
-        service: Some(service.to_owned()),
-        login: None,
-    };
-    let url = request("a&scope=repository:x:push").url().unwrap();
-    assert_eq!(url, "https://git.test/jwt/auth?service=a%26scope%3Drepository%3Ax%3Apush");
+    use data_encoding::HEXLOWER;
+    use ring::digest::{SHA256, digest};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::host::credentials::Credentials;
+    use crate::host::{Host, Scope};
+    use crate::parse::netrc;
+
+    fn request(realm: &str, address: SocketAddr, certificate: Option<String>) -> TokenRequest {
+        let login = certificate.map(|certificate| Login { host: "git.test".into(), certificate });
+        let service = Some("container_registry".to_owned());
+        TokenRequest { realm: realm.to_owned(), address, service, login }
+    }
+
+    fn host() -> Host {
+        let machine = Machine::new(Scope::live(), <_>::default(), Duration::from_secs(20));
+        let entries = netrc::read(b"machine git.test login root password hush-hush").unwrap();
+        Host::live(machine.with_credentials(Credentials::new(entries)))
+    }
+
+    /// A server with a certificate, whose SHA-256 comes with it, and how often it read a request.
+    /// It refuses every login, and sends back what it was sent.
+    async fn server() -> (SocketAddr, String, Arc<AtomicUsize>) {
+        let made = rcgen::generate_simple_self_signed(["git.test".to_owned()]).unwrap();
+        let sha256 = HEXLOWER.encode(digest(&SHA256, made.cert.der()).as_ref());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&requests);
+        tokio::spawn(async move {
+            loop {
+                let stream = listener.accept().await.unwrap().0;
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut sent = vec![0; 4096];
+                let Ok(length) = stream.read(&mut sent).await else { continue };
+                if length > 0 {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                }
+                let echo = String::from_utf8_lossy(&sent[..length]).replace(['\r', '\n'], " ");
+                let answer = format!(
+                    "HTTP/1.1 401 x\r\nServer: {echo}\r\nContent-Length: {}\r\n\r\n{echo}",
+                    echo.len()
+                );
+                stream.write_all(answer.as_bytes()).await.ok();
+                stream.shutdown().await.ok();
+            }
+        });
+        (address, sha256, requests)
+    }
+
+    #[tokio::test]
+    async fn a_password_goes_to_the_judged_server_alone_and_only_once() {
+        let (address, sha256, requests) = server().await;
+        let realm = "https://git.test/jwt/auth";
+        // Another certificate than the one that was judged: the handshake is the end.
+        let reply = host().ask(request(realm, address, Some("00".repeat(32)))).await.unwrap();
+        assert!(matches!(reply, TokenReply::Failed(Failure::Foreign(_))), "{reply:?}");
+        assert_eq!(requests.load(Ordering::SeqCst), 0);
+        let host = host();
+        let reply = host.ask(request(realm, address, Some(sha256.clone()))).await.unwrap();
+        assert!(matches!(&reply, TokenReply::Answered(it) if it.response.status == 401));
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+        // Neither again, nor elsewhere.
+        host.ask(request(realm, address, Some(sha256.clone()))).await.unwrap();
+        let other = request("https://git.test/other", address, Some(sha256));
+        assert!(host.ask(other).await.is_err());
+        assert_eq!(requests.load(Ordering::SeqCst), 1);
+        let recording = serde_json::to_string(&host.transcript()).unwrap();
+        let basic = BASE64.encode(b"root:hush-hush");
+        assert!(!recording.contains("hush") && !recording.contains(&basic), "{recording}");
+    }
+
+    #[tokio::test]
+    async fn no_password_goes_without_tls() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let plain = request("http://git.test/jwt/auth", address, Some("00".repeat(32)));
+        assert!(host().ask(plain).await.unwrap_err().to_string().contains("without TLS"));
+    }
+
+    #[test]
+    fn tokens_are_found_under_either_name() {
+        let found = |text: &str| token(text.as_bytes()).map(|token| token.reveal().to_owned());
+        assert_eq!(found(r#"{"token":"a"}"#).as_deref(), Some("a"));
+        assert_eq!(found(r#"{"token":"a","access_token":"b"}"#).as_deref(), Some("b"));
+        assert_eq!(found(r#"{"token":"a","access_token":""}"#).as_deref(), Some("a"));
+        assert!(found(r#"{"token":1}"#).is_none() && found("x").is_none() && found("[]").is_none());
+    }
+
+    #[test]
+    fn the_service_is_escaped() {
+        let mut request =
+            request("https://git.test/jwt/auth", "10.0.0.1:443".parse().unwrap(), None);
+        request.service = Some("a&scope=repository:x:push".to_owned());
+        let url = "https://git.test/jwt/auth?service=a%26scope%3Drepository%3Ax%3Apush";
+        assert_eq!(request.url().unwrap(), url);
+    }
 }

@@ -1,12 +1,15 @@
 //! From what a registry says to a client without a token to what is wrong with it.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 
 use crate::checks::path::cut;
 use crate::checks::registry::examined::PATH;
 use crate::checks::registry::keeper::Keeper;
 use crate::checks::shell::word;
-use crate::checks::{Cause, Finding, Severity, docs};
+use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::install::registry::Config;
 use crate::install::tokens::{self, SERVICE};
 use crate::install::{Endpoint, Sourced};
@@ -336,10 +339,9 @@ impl Case<'_> {
     /// Where a setting of the registry stands, where that is on this host.
     fn place_of(&self, finding: Finding, name: &str, setting: Option<&Located<Scalar>>) -> Finding {
         let (Some(config), Some(setting)) = (self.config, setting) else { return finding };
-        let evidence = crate::checks::Evidence::new(name, &setting.value);
         finding.evidence(match &setting.variable {
-            Some(_) => evidence,
-            None => evidence.at(config.path.as_str(), setting.line),
+            Some(variable) => Evidence::new(variable.clone(), &setting.value),
+            None => Evidence::new(name, &setting.value).at(config.path.as_str(), setting.line),
         })
     }
 
@@ -408,114 +410,4 @@ fn is_not_token(kind: &Located<String>) -> bool {
 
 fn shown(finding: Finding, lines: &[&str]) -> Finding {
     lines.iter().take(4).fold(finding, |finding, line| finding.seen("WWW-Authenticate", cut(line)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::install::Source;
-
-    fn endpoint(url: &str) -> Endpoint {
-        Endpoint::parse(url).unwrap()
-    }
-
-    fn codes_for(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) -> Vec<String> {
-        let registry = endpoint("https://git.test:5050");
-        let gitlab = Sourced::default(endpoint(gitlab), "a test");
-        let wanted = wanted.map(|url| Sourced {
-            value: endpoint(url),
-            source: Source::File { path: "/etc/gitlab/gitlab.rb".into(), line: Some(3) },
-        });
-        let address = "10.0.0.1:5050".parse().unwrap();
-        let case = Case {
-            place: Place::Heard { endpoint: &registry, address },
-            gitlab: Some(&gitlab),
-            config: None,
-            wanted: wanted.as_ref(),
-            has_rails: true,
-            keeper: Keeper::Package,
-        };
-        let short = |it: Finding| format!("{:?} {}", it.severity, it.code).to_lowercase();
-        case.judge(status, lines).into_iter().map(short).collect()
-    }
-
-    fn codes(lines: &[&str]) -> Vec<String> {
-        codes_for("https://git.test", None, 401, lines)
-    }
-
-    fn challenge(realm: &str) -> String {
-        format!(r#"Bearer realm="{realm}",service="container_registry""#)
-    }
-
-    #[test]
-    fn the_challenge_of_gitlab_s_registry_is_no_finding() {
-        let none: [&str; 0] = [];
-        assert_eq!(codes(&[&challenge("https://git.test/jwt/auth")]), none);
-        assert_eq!(codes(&[&challenge("https://git.test:443//jwt/auth")]), none);
-        assert_eq!(codes(&["Negotiate", &challenge("https://git.test/jwt/auth")]), none);
-        let below = challenge("https://git.test/gitlab/jwt/auth");
-        assert_eq!(codes_for("https://git.test/gitlab", None, 401, &[&below]), none);
-    }
-
-    #[test]
-    fn whoever_needs_no_token_is_an_error() {
-        assert_eq!(codes_for("https://git.test", None, 200, &[]), ["error open"]);
-    }
-
-    #[test]
-    fn docker_has_to_understand_the_challenge() {
-        assert_eq!(codes(&[]), ["error challenge-missing"]);
-        assert_eq!(codes(&["Basic realm=\"x\""]), ["error not-bearer"]);
-        let good = challenge("https://git.test/jwt/auth");
-        assert_eq!(codes(&[&format!("Negotiate, {good}")]), ["error challenge-hidden"]);
-        let space = good.replace(',', " ");
-        assert_eq!(codes(&[&space]), ["error challenge-malformed"]);
-        let unquoted = r#"Bearer realm=https://git.test/jwt/auth,service="container_registry""#;
-        assert_eq!(codes(&[unquoted]), ["error challenge-malformed"]);
-    }
-
-    #[test]
-    fn the_realm_has_to_be_gitlab_s() {
-        let realm = |realm: &str| codes(&[&challenge(realm)]);
-        assert_eq!(codes(&["Bearer service=container_registry"]), ["error realm-missing"]);
-        assert_eq!(realm("git.test/jwt/auth"), ["error realm-malformed"]);
-        assert_eq!(realm("https://git.test/jwt"), ["error realm-path"]);
-        assert_eq!(realm("https://git.test/gitlab/jwt/auth"), ["error realm-path"]);
-        assert_eq!(realm("https://git.test/auth/token"), ["error autoredirect"]);
-        assert_eq!(realm("http://git.test/jwt/auth"), ["error realm-http"]);
-        assert_eq!(realm("https://git.test:8443/jwt/auth"), ["error realm-elsewhere"]);
-        assert_eq!(realm("https://other.test/jwt/auth"), ["error realm-elsewhere"]);
-        let other = challenge("https://other.test/jwt/auth");
-        let wanted = Some("https://other.test");
-        assert_eq!(
-            codes_for("https://git.test", wanted, 401, &[&other]),
-            ["warning realm-elsewhere"]
-        );
-        let plain = challenge("http://git.test/jwt/auth");
-        assert_eq!(codes_for("http://git.test", None, 401, &[&plain]), ["warning realm-http"]);
-    }
-
-    #[test]
-    fn the_service_has_to_be_the_one_that_gitlab_knows() {
-        let realm = "Bearer realm=\"https://git.test/jwt/auth\"";
-        assert_eq!(codes(&[realm]), ["error service-missing"]);
-        assert_eq!(codes(&[&format!("{realm},service=docker")]), ["error wrong-service"]);
-    }
-
-    #[test]
-    fn a_configuration_stands_for_the_answer() {
-        let read = |text: &str| {
-            let yml = crate::parse::registry_yml::read(text.as_bytes()).unwrap();
-            written(&Config { path: "/config.yml".into(), yml, generated: true })
-        };
-        assert_eq!(read("version: 0.1").0, 200);
-        let token = "auth: {token: {realm: 'https://git.test/jwt/auth', service: a}}";
-        assert_eq!(
-            read(token),
-            (401, vec![r#"Bearer realm="https://git.test/jwt/auth",service="a""#.to_owned()])
-        );
-        let redirects = read("auth: {token: {realm: x, autoredirect: true}}");
-        assert!(redirects.1[0].contains(AUTOREDIRECT));
-        assert_eq!(read("auth: {htpasswd: {realm: x}}").1, ["Basic realm=\"registry\""]);
-    }
 }

@@ -46,3 +46,4 @@ mod standin;
 mod stores;
 mod tls;
 mod trust;
+mod verdicts;

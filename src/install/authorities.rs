@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::host::files::{Directory, File, Kind, ReadFile, TrustFile};
 
 /// Where an administrator puts certificates for the system's store, by distribution.
-const DROP_INS: [&str; 3] = [
+pub const DROP_INS: [&str; 3] = [
     "/usr/local/share/ca-certificates",
     "/etc/pki/ca-trust/source/anchors",
     "/etc/pki/trust/anchors",

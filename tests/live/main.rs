@@ -60,3 +60,4 @@ mod stores;
 mod tls;
 mod token;
 mod trust;
+mod verdicts;

@@ -36,6 +36,11 @@ impl Certificate {
         Self::write(dir, leaf, &self.key_pem())
     }
 
+    /// A chain that is put together otherwise than it was issued.
+    pub(crate) fn of(dir: &Path, chain: &str, key: &str) -> Self {
+        Self::write(dir, chain, key)
+    }
+
     fn write(dir: &Path, chain: &str, key: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("pki-").tempdir_in(dir).unwrap().keep();
         let this = Self { chain: dir.join("chain.crt"), key: dir.join("server.key") };
@@ -94,8 +99,18 @@ impl Authority {
 
     /// An authority below this one.
     pub(crate) fn subordinate(&self, name: &str) -> Self {
+        self.subordinate_from(name, &|_| ())
+    }
+
+    /// The same with a fault in it.
+    pub(crate) fn subordinate_from(
+        &self,
+        name: &str,
+        change: &dyn Fn(&mut CertificateParams),
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
-        let parameters = authority(name);
+        let mut parameters = authority(name);
+        change(&mut parameters);
         let pem = parameters.signed_by(&key, &self.issuer).unwrap().pem();
         let between = format!("{pem}{}", self.between);
         Self { pem, issuer: Issuer::new(parameters, key), between }

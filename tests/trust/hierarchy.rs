@@ -37,8 +37,13 @@ fn rarely<'a, T>(dice: &mut Dice, sides: usize, common: &'a T, rare: &'a [T]) ->
     if dice.roll(sides) == 0 { dice.pick(rare) } else { common }
 }
 
+fn say(note: &mut String, text: std::fmt::Arguments<'_>) {
+    note.push(' ');
+    note.push_str(&text.to_string());
+}
+
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag, u8::try_from(content.len()).expect("a short element")];
+    let mut bytes = vec![tag, u8::try_from(content.len()).unwrap()];
     bytes.extend(content);
     bytes
 }
@@ -83,7 +88,7 @@ fn constraints(dice: &mut Dice, note: &mut String) -> CustomExtension {
     };
     for (sign, list) in [("+", &permitted), ("-", &excluded)] {
         for (tag, value) in list {
-            *note += &format!(" {sign}{tag:x}:{}", String::from_utf8_lossy(value));
+            say(note, format_args!("{sign}{tag:x}:{}", String::from_utf8_lossy(value)));
         }
     }
     let both = [subtrees(0xa0, &permitted), subtrees(0xa1, &excluded)].concat();
@@ -105,20 +110,20 @@ fn policies(dice: &mut Dice, note: &mut String) -> Vec<CustomExtension> {
     let mut extensions = Vec::new();
     if dice.roll(2) == 0 {
         let (name, list) = dice.pick(&lists);
-        *note += &format!(" policy={name}");
+        say(note, format_args!("policy={name}"));
         let content = tlv(0x30, list);
         extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 32], content));
     }
     if dice.roll(5) == 0 {
-        let after = u8::try_from(dice.roll(3)).expect("a small number");
+        let after = u8::try_from(dice.roll(3)).unwrap();
         let tag = *dice.pick(&[0x80, 0x81]);
-        *note += &format!(" policy-constraint={tag:x}:{after}");
+        say(note, format_args!("policy-constraint={tag:x}:{after}"));
         let content = tlv(0x30, &tlv(tag, &[after]));
         extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 36], content));
     }
     if dice.roll(8) == 0 {
-        let after = u8::try_from(dice.roll(2)).expect("a small number");
-        *note += &format!(" inhibit-any={after}");
+        let after = u8::try_from(dice.roll(2)).unwrap();
+        say(note, format_args!("inhibit-any={after}"));
         extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 54], tlv(2, &[after])));
     }
     extensions
@@ -130,9 +135,9 @@ fn common(dice: &mut Dice, note: &mut String) -> CertificateParams {
     params.not_before = rcgen::date_time_ymd(from, 3, 1);
     params.not_after = rcgen::date_time_ymd(to, 3, 1);
     if (from, to) != (2020, 2100) {
-        *note += &format!(" {from}-{to}");
+        say(note, format_args!("{from}-{to}"));
     }
-    let serial = (0..8).map(|_| u8::try_from(dice.roll(127)).expect("a byte") + 1);
+    let serial = (0..8).map(|_| u8::try_from(dice.roll(127)).unwrap() + 1);
     params.serial_number = Some(SerialNumber::from(serial.collect::<Vec<u8>>()));
     params.use_authority_key_identifier_extension = dice.roll(3) > 0;
     let purposes: [&[Purpose]; 4] = [
@@ -143,7 +148,7 @@ fn common(dice: &mut Dice, note: &mut String) -> CertificateParams {
     ];
     params.extended_key_usages = rarely(dice, 5, &&[][..], &purposes).to_vec();
     if !params.extended_key_usages.is_empty() {
-        *note += &format!(" eku={:?}", params.extended_key_usages);
+        say(note, format_args!("eku={:?}", params.extended_key_usages));
     }
     // Where policies matter, they matter all along the path.
     if dice.roll(6) == 0 {
@@ -161,15 +166,15 @@ fn authority(dice: &mut Dice, all: &[Authority], subject: usize, issuer: usize) 
     let free = IsCa::Ca(BasicConstraints::Unconstrained);
     let tight = |length| IsCa::Ca(BasicConstraints::Constrained(length));
     let unfit = [tight(0), tight(0), tight(1), tight(1), IsCa::NoCa, IsCa::ExplicitNoCa];
-    params.is_ca = rarely(dice, 3, &free, &unfit).clone();
+    params.is_ca = *rarely(dice, 3, &free, &unfit);
     if params.is_ca != free {
-        note += &format!(" {:?}", params.is_ca);
+        say(&mut note, format_args!("{:?}", params.is_ca));
     }
     let signs = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let usages = [Vec::new(), vec![KeyUsagePurpose::DigitalSignature]];
-    params.key_usages = rarely(dice, 5, &signs, &usages).clone();
+    params.key_usages.clone_from(rarely(dice, 5, &signs, &usages));
     if params.key_usages != signs {
-        note += &format!(" ku={:?}", params.key_usages);
+        say(&mut note, format_args!("ku={:?}", params.key_usages));
     }
     if dice.roll(4) == 0 {
         params.custom_extensions.push(constraints(dice, &mut note));
@@ -181,38 +186,32 @@ fn leaf(dice: &mut Dice, all: &[Authority], key: &Authority, issuer: usize) -> M
     let by = &all[issuer];
     let mut note = format!("leaf by {}#{issuer}", by.name);
     let mut params = common(dice, &mut note);
-    let dns = |name: &str| SanType::DnsName(name.try_into().expect("ASCII"));
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
     let lists: [Vec<SanType>; 10] = [
         vec![dns("*.lab.test")],
         vec![dns("GIT.lab.test")],
         vec![dns("git.lab.test"), dns("other.test")],
-        vec![dns("git.lab.test"), SanType::Rfc822Name("root@lab.test".try_into().expect("ASCII"))],
-        vec![dns("git.lab.test"), SanType::Rfc822Name("Root@o.test".try_into().expect("ASCII"))],
-        vec![
-            dns("git.lab.test"),
-            SanType::URI("https://git.lab.test/a".try_into().expect("ASCII")),
-        ],
-        vec![dns("git.lab.test"), SanType::URI("spiffe://o.test/x".try_into().expect("ASCII"))],
+        vec![dns("git.lab.test"), SanType::Rfc822Name("root@lab.test".try_into().unwrap())],
+        vec![dns("git.lab.test"), SanType::Rfc822Name("Root@o.test".try_into().unwrap())],
+        vec![dns("git.lab.test"), SanType::URI("https://git.lab.test/a".try_into().unwrap())],
+        vec![dns("git.lab.test"), SanType::URI("spiffe://o.test/x".try_into().unwrap())],
         vec![dns("git.lab.test"), SanType::IpAddress([10, 0, 0, 5].into())],
         vec![dns("*.test"), dns("x.lab.test")],
         Vec::new(),
     ];
     let names = rarely(dice, 2, &vec![dns("git.lab.test")], &lists).clone();
-    note += &format!(" {names:?}");
+    say(&mut note, format_args!("{names:?}"));
     params.subject_alt_names = names;
     let common_name =
         *rarely(dice, 6, &"git.lab.test", &["Git Server", "git.o.test", "*.lab.test"]);
     params.distinguished_name = self::name(common_name);
-    note += &format!(" cn={common_name}");
+    say(&mut note, format_args!("cn={common_name}"));
     let ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.is_ca = rarely(dice, 6, &IsCa::ExplicitNoCa, &[IsCa::NoCa, ca]).clone();
-    params.key_usages = rarely(
-        dice,
-        5,
-        &vec![KeyUsagePurpose::DigitalSignature],
-        &[Vec::new(), vec![KeyUsagePurpose::KeyCertSign], vec![KeyUsagePurpose::KeyEncipherment]],
-    )
-    .clone();
+    params.is_ca = *rarely(dice, 6, &IsCa::ExplicitNoCa, &[IsCa::NoCa, ca]);
+    let usual = vec![KeyUsagePurpose::DigitalSignature];
+    let usages =
+        [Vec::new(), vec![KeyUsagePurpose::KeyCertSign], vec![KeyUsagePurpose::KeyEncipherment]];
+    params.key_usages.clone_from(rarely(dice, 5, &usual, &usages));
     Made { der: signed(&params, key, by), note, subject: usize::MAX, issuer }
 }
 
@@ -227,7 +226,7 @@ fn signed(params: &CertificateParams, own: &Authority, by: &Authority) -> Vec<u8
     issuer.distinguished_name = name(by.name);
     issuer.key_identifier_method = by.identifier.clone();
     let issuer = Issuer::from_params(&issuer, &by.key);
-    params.signed_by(&own.key, &issuer).expect("a certificate").der().to_vec()
+    params.signed_by(&own.key, &issuer).unwrap().der().to_vec()
 }
 
 /// Mixtures of the certificates of one hierarchy after another.
@@ -253,7 +252,7 @@ impl Hierarchy {
         let kinds =
             [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519];
         let mut one = |name| {
-            let key = KeyPair::generate_for(kinds[dice.roll(kinds.len())]).expect("a key");
+            let key = KeyPair::generate_for(kinds[dice.roll(kinds.len())]).unwrap();
             let same = KeyIdMethod::PreSpecified(vec![7; 20]);
             let identifier = rarely(dice, 4, &KeyIdMethod::Sha256, &[same]).clone();
             Authority { name, key, identifier }
@@ -316,7 +315,7 @@ impl Hierarchy {
             chain: [vec![leaf.der.clone()], bytes(&sent)].concat(),
             store: bytes(&stored),
             name: host.to_owned(),
-            at: at.parse().expect("a time"),
+            at: at.parse().unwrap(),
             made: Some(made),
         }
     }

@@ -4,7 +4,7 @@ mod judge;
 mod refusal;
 
 use self::judge::Scene;
-use super::server::{meant, servers};
+use super::server::examined;
 use crate::checks::{Stop, Verdict, check};
 use crate::host::Host;
 
@@ -39,17 +39,8 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let mut servers = servers(host, &mut verdict).await;
-    servers.extend(meant(host, &mut verdict).await);
-    if servers.is_empty() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable(
-            "no https address of GitLab or a registry is known here (--url, --registry-url)",
-        ));
-    }
+    let servers = examined(host, &mut verdict).await?;
     let scene = Scene { servers: &servers };
-    if scene.is_empty() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable("no certificate can be seen for the addresses in use"));
-    }
     verdict.add(scene.judge());
     Ok(verdict)
 }

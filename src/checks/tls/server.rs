@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::checks::reach::chains;
-use crate::checks::{Evidence, Verdict};
+use crate::checks::{Evidence, Stop, Verdict};
 use crate::host::files::{Directory, File, FileFacts, ReadFile, TrustFile};
 use crate::host::{Host, Unknown};
 use crate::install::certificates::{self, Pair, User};
@@ -101,6 +101,22 @@ pub(super) async fn servers(host: &Host, verdict: &mut Verdict) -> Vec<Server> {
         servers.push(Server { who, endpoint, is_in_use: true, source, files, shown });
     }
     servers
+}
+
+/// The servers, and the pairs that were meant to be used, with a certificate to look at. What cannot
+/// be looked at is noted in the verdict.
+pub(super) async fn examined(host: &Host, verdict: &mut Verdict) -> Result<Vec<Server>, Stop> {
+    let mut servers = servers(host, verdict).await;
+    servers.extend(meant(host, verdict).await);
+    if servers.is_empty() && verdict.untold.is_empty() {
+        return Err(Stop::not_applicable(
+            "no https address of GitLab or a registry is known here (--url, --registry-url)",
+        ));
+    }
+    if servers.iter().all(|server| server.chains().next().is_none()) && verdict.untold.is_empty() {
+        return Err(Stop::not_applicable("no certificate can be seen for the addresses in use"));
+    }
+    Ok(servers)
 }
 
 /// The pairs that were meant to be used, where a configured one is missing: those that lie in the

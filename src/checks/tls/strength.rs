@@ -5,7 +5,7 @@ mod judges;
 mod table;
 
 use self::judge::Scene;
-use super::server::{meant, servers};
+use super::server::examined;
 use super::trusted::trusted;
 use crate::checks::{Stop, Verdict, check};
 use crate::host::Host;
@@ -50,16 +50,7 @@ check! {
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
-    let mut servers = servers(host, &mut verdict).await;
-    servers.extend(meant(host, &mut verdict).await);
-    if servers.is_empty() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable(
-            "no https address of GitLab or a registry is known here (--url, --registry-url)",
-        ));
-    }
-    if servers.iter().all(|server| server.chains().next().is_none()) && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable("no certificate can be seen for the addresses in use"));
-    }
+    let servers = examined(host, &mut verdict).await?;
     let trusted = trusted(host, &mut verdict).await;
     let system =
         verdict.told("the system's store", host.ask(SystemTrust).await).unwrap_or_default();

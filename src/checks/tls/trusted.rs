@@ -8,14 +8,8 @@ use crate::checks::Verdict;
 use crate::host::files::{Directory, File, Kind, ReadFile, TrustFile};
 use crate::host::{Host, Unknown};
 use crate::install;
+use crate::install::authorities::DROP_INS;
 use crate::trust::Der;
-
-/// Where an administrator puts certificates for the system's store, by distribution.
-const DROP_INS: [&str; 3] = [
-    "/usr/local/share/ca-certificates",
-    "/etc/pki/ca-trust/source/anchors",
-    "/etc/pki/trust/anchors",
-];
 
 /// Where GitLab's own programs look.
 const GITLAB_STORE: &str = "/etc/gitlab/trusted-certs";

@@ -5,7 +5,7 @@ mod judge;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use self::judge::{Judged, Linked, foreign};
-use super::system::links::Links;
+use super::system::links::{Links, is_hash_link};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::files::{Directory, File, Kind, Listing, ReadFile, TrustFile};
 use crate::host::{Host, Unknown};
@@ -134,24 +134,4 @@ async fn strays(host: &Host, store: &Listing) -> Result<Vec<Finding>, Unknown> {
         }
     }
     Ok(findings)
-}
-
-/// A name such as `1a2b3c4d.0`, or `1a2b3c4d.r0` for a list of revoked certificates.
-fn is_hash_link(name: &str) -> bool {
-    let Some((hash, number)) = name.split_once('.') else { return false };
-    let number = number.strip_prefix('r').unwrap_or(number);
-    hash.len() == 8
-        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && !number.is_empty()
-        && number.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-#[test]
-fn hash_links_are_known_by_their_names() {
-    for name in ["1a2b3c4d.0", "1a2b3c4d.12", "1a2b3c4d.r0"] {
-        assert!(is_hash_link(name), "{name}");
-    }
-    for name in ["1a2b3c4d.crt", "1a2b3c4.0", "1a2b3c4g.0", "1a2b3c4d.", "1a2b3c4d"] {
-        assert!(!is_hash_link(name), "{name}");
-    }
 }

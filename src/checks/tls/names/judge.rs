@@ -21,11 +21,6 @@ struct Case<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Whether no certificate was seen at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.servers.iter().all(|server| server.chains().next().is_none())
-    }
-
     /// At most one finding for each certificate and host.
     pub(super) fn judge(&self) -> Vec<Finding> {
         self.cases().iter().filter_map(Case::judge).collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::checks::trust::system::links::is_hash_link;
 use crate::host::files::{
     Directory, File, FileFacts, ReadFile, SystemTrust, TrustFile, TrustedFiles,
 };
@@ -322,16 +323,6 @@ async fn embedded(host: &Host, openssl: bool) -> Result<Vec<Given>, Unknown> {
     Ok(files)
 }
 
-/// `1fe2a121.0`
-fn is_hash_link(name: &str) -> bool {
-    name.split_once('.').is_some_and(|(hash, number)| {
-        hash.len() == 8
-            && hash.bytes().all(|it| it.is_ascii_hexdigit())
-            && !number.is_empty()
-            && number.bytes().all(|it| it.is_ascii_digit())
-    })
-}
-
 /// The `*.crt` files of a folder, as Go reads them.
 async fn crt_files(host: &Host, folder: &Utf8Path) -> Result<Vec<Given>, Unknown> {
     let listing = host.ask(Directory::at(folder)).await?;
@@ -350,10 +341,4 @@ async fn one(host: &Host, path: &Utf8Path) -> Result<Vec<Given>, Unknown> {
 
 fn of_system(system: &TrustedFiles) -> Vec<Given> {
     system.files.iter().map(|file| (file.path.clone(), file.certificates.clone())).collect()
-}
-
-#[test]
-fn hash_links_have_eight_digits_and_a_number() {
-    assert!(is_hash_link("1fe2a121.0") && is_hash_link("00000000.12"));
-    assert!(!is_hash_link("cacert.pem") && !is_hash_link("1fe2a121.") && !is_hash_link("1fe2a121"));
 }

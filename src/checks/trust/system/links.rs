@@ -63,6 +63,16 @@ impl<'a> Links<'a> {
     }
 }
 
+/// A name such as `1a2b3c4d.0`, or `1a2b3c4d.r0` for a list of revoked certificates.
+pub(in crate::checks::trust) fn is_hash_link(name: &str) -> bool {
+    let Some((hash, number)) = name.split_once('.') else { return false };
+    let number = number.strip_prefix('r').unwrap_or(number);
+    hash.len() == 8
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Certificates that are in the bundle, but that OpenSSL does not find because it goes by links.
 pub(super) async fn missing(host: &Host, view: &View<'_>) -> Result<Vec<Finding>, Unknown> {
     let held = Held::new(view.family, view.system);
@@ -121,4 +131,14 @@ fn not_linked(view: &View<'_>, path: &Utf8Path, file: &TrustFile) -> Finding {
     )
     .docs(docs::SSL)
     .remedy("Let all links be made anew.", [view.family.command()])
+}
+
+#[test]
+fn hash_links_are_known_by_their_names() {
+    for name in ["1a2b3c4d.0", "1a2b3c4d.12", "1a2b3c4d.r0"] {
+        assert!(is_hash_link(name), "{name}");
+    }
+    for name in ["1a2b3c4d.crt", "1a2b3c4.0", "1a2b3c4g.0", "1a2b3c4d.", "1a2b3c4d"] {
+        assert!(!is_hash_link(name), "{name}");
+    }
 }

@@ -149,7 +149,7 @@ pub(super) async fn login(
     let realm_url = realm.url.to_string();
     let request = TokenRequest { realm: realm_url, address, service: realm.service.clone(), login };
     Ok(match host.ask(request).await? {
-        TokenReply::Answered(answer) => LoggedIn::Answered(user, Box::new(answer)),
+        TokenReply::Answered(answer) => LoggedIn::Answered(user, answer),
         TokenReply::Failed(failure) => {
             return Err(Stop::Unknown(Unknown::Unreadable(format!(
                 "the login at {} broke off: {failure}",

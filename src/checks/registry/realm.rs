@@ -128,7 +128,8 @@ impl Realm {
         };
         Ok(match host.ask(request).await? {
             TokenReply::Failed(failure) => HttpReply::Failed(failure),
-            TokenReply::Answered(TokenAnswer { mut response, token }) => {
+            TokenReply::Answered(answer) => {
+                let TokenAnswer { mut response, token } = *answer;
                 // Of a document its errors alone are kept; whether there was a token is told here.
                 let is_document = matches!(response.body, Body::Json(_));
                 if response.status == 200 && is_document && token.is_none() {

@@ -154,7 +154,7 @@ async fn show(host: &Host, pass: Pass, verdict: &mut Verdict) -> Option<Shown> {
     let reply = pass.ping(host, Ask::Get, super::examined::PATH).await;
     match verdict.told("whether the registry accepts a token", reply)? {
         PingReply::Answered { response, token } => {
-            Some(Shown { endpoint: pass.endpoint, response, token })
+            Some(Shown { endpoint: pass.endpoint, response: *response, token })
         }
         // registry/api tells of it.
         PingReply::Failed(_) => None,

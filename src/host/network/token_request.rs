@@ -46,7 +46,7 @@ pub struct Login {
 #[serde(rename_all = "kebab-case")]
 pub enum TokenReply {
     /// An HTTP response.
-    Answered(TokenAnswer),
+    Answered(Box<TokenAnswer>),
     /// No response; how far it came.
     Failed(Failure),
 }
@@ -85,7 +85,7 @@ impl TokenRequest {
         let url = self.url()?;
         let peer = Peer { url: &url, address: self.address, verifier: Witness::anybody() };
         match peer.send(machine.stage(), reqwest::Client::get).await? {
-            Ok(response) => Ok(TokenReply::Answered(answer(response).await.0)),
+            Ok(response) => Ok(TokenReply::Answered(Box::new(answer(response).await.0))),
             Err(failure) => Ok(TokenReply::Failed(failure)),
         }
     }
@@ -119,7 +119,7 @@ impl TokenRequest {
         if let Some(token) = token {
             machine.login().keep(token);
         }
-        Ok(TokenReply::Answered(TokenAnswer { response, token: answer.token }))
+        Ok(TokenReply::Answered(Box::new(TokenAnswer { response, token: answer.token })))
     }
 
     /// The realm with the service, as Docker asks.

@@ -24,7 +24,7 @@ pub const SERVICE: &str = "container_registry";
 pub const PATH: &str = "/jwt/auth";
 
 /// The issuer of the Linux package, unless it is told another.
-const PACKAGE_ISSUER: &str = "omnibus-gitlab-issuer";
+pub const PACKAGE_ISSUER: &str = "omnibus-gitlab-issuer";
 
 /// GitLab's half: who signs.
 #[derive(Debug, Clone)]

@@ -18,6 +18,11 @@ pub(super) async fn heed_settings(host: &Host, verdict: &mut Verdict) {
     }
 }
 
+/// A setting of the registry, such as `auth.token.realm`, as the cause of what the registry says.
+pub(super) fn setting_cause(name: &str) -> Cause {
+    Cause::Setting(format!("registry {name}"))
+}
+
 /// The registry's configuration, its findings, and what they explain.
 pub(super) struct Configured<'a> {
     pub(super) config: &'a Config,

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use crate::checks::path::cut;
 use crate::checks::registry::examined::PATH;
 use crate::checks::registry::keeper::Keeper;
+use crate::checks::registry::startup::setting_cause;
 use crate::checks::shell::word;
-use crate::checks::{Cause, Evidence, Finding, Severity, docs};
+use crate::checks::{Evidence, Finding, Severity, docs};
 use crate::install::registry::Config;
 use crate::install::tokens::{self, SERVICE};
 use crate::install::{Endpoint, Sourced};
@@ -84,11 +85,12 @@ impl Case<'_> {
     /// Everything that is wrong with an answer.
     pub(super) fn judge(&self, status: u16, lines: &[&str]) -> Vec<Finding> {
         if status == 200 {
-            return vec![self.open()];
+            return vec![self.open().follows(setting_cause("auth"))];
         }
         let understood: Vec<Challenge> = lines.iter().flat_map(|line| read(line)).collect();
         let Some(meant) = understood.iter().find(|it| it.is_bearer()) else {
-            return vec![self.no_bearer(&understood, lines)];
+            let finding = self.no_bearer(&understood, lines);
+            return vec![finding.follows(setting_cause("auth"))];
         };
         let docker: Vec<Challenge> =
             lines.iter().filter_map(|line| as_docker_reads(line)).collect();
@@ -99,9 +101,11 @@ impl Case<'_> {
         if lost("realm") || lost("service") {
             return vec![self.malformed(lines)];
         }
-        let mut findings: Vec<_> = self.realm(meant.parameter("realm")).into_iter().collect();
-        findings.extend(self.service(meant.parameter("service")));
-        findings
+        let realm = self.realm(meant.parameter("realm"));
+        let realm = realm.map(|it| it.follows(setting_cause("auth.token.realm")));
+        let service = self.service(meant.parameter("service"));
+        let service = service.map(|it| it.follows(setting_cause("auth.token.service")));
+        realm.into_iter().chain(service).collect()
     }
 
     fn open(&self) -> Finding {
@@ -309,7 +313,7 @@ impl Case<'_> {
             }
         };
         let written = self.config.and_then(|it| it.yml.auth.token_service.as_ref());
-        let finding = self.place_of(finding, "auth.token.service", written).follows(Cause::Tokens);
+        let finding = self.place_of(finding, "auth.token.service", written);
         Some(match self.keeper {
             keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
                 keeper.advice(

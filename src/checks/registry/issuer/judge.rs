@@ -1,18 +1,12 @@
 //! What is wrong with the registry's idea of tokens.
 
-use super::super::startup::Configured;
+use super::super::startup::{Configured, setting_cause};
 use super::realm;
 use crate::checks::{Cause, Finding, docs};
-use crate::install::tokens::Signer;
+use crate::install::tokens::{PACKAGE_ISSUER, PATH, SERVICE, Signer};
 use crate::install::{Endpoint, Sourced};
 use crate::parse::registry_yml::Auth;
 use crate::parse::setting::{Located, Scalar, Setting};
-
-/// The only service that GitLab issues tokens to a registry for.
-pub(super) const SERVICE: &str = "container_registry";
-
-/// The issuer of the Linux package, unless it is told another.
-const PACKAGE_ISSUER: &str = "omnibus-gitlab-issuer";
 
 const REFUSED: &str = "the registry refuses every token, so docker login, push and pull fail";
 
@@ -44,9 +38,9 @@ fn open(scene: &Scene<'_>, none: Option<&Located<String>>) -> Finding {
     let line = none.and_then(|none| none.line);
     let subject = scene.configured.subject(line);
     let finding = Finding::error("auth-absent", subject, message)
-        .explains(Cause::Setting("registry auth".to_owned()))
+        .explains(setting_cause("auth"))
         .docs(docs::REGISTRY);
-    let realm = scene.gitlab.as_ref().map(|url| url.value.url(realm::PATH));
+    let realm = scene.gitlab.as_ref().map(|url| url.value.url(PATH));
     let realm = realm.unwrap_or_else(|| "https://gitlab.example/jwt/auth".to_owned());
     let yml = format!(
         "auth.token with realm {realm}, service {SERVICE}, GitLab's issuer and a rootcertbundle"
@@ -71,14 +65,16 @@ fn other_type(scene: &Scene<'_>, only: &Located<String>) -> Finding {
             scene.configured.refusal("auth-unknown", only.line, &what)
         }
     };
-    scene.configured.write(finding.explains(Cause::Tokens), why, None, yml)
+    let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth"));
+    scene.configured.write(finding, why, None, yml)
 }
 
 fn several_types(scene: &Scene<'_>, several: &[Located<String>]) -> Finding {
     let names: Vec<_> = several.iter().map(|it| it.value.as_str()).collect();
     let what = format!("auth names {} types ({}), not one", names.len(), names.join(", "));
     let line = several.iter().filter_map(|it| it.line).max();
-    let finding = scene.configured.refusal("auth-several", line, &what).explains(Cause::Tokens);
+    let finding = scene.configured.refusal("auth-several", line, &what);
+    let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth"));
     scene.configured.write(finding, "leave token alone", None, "auth with token alone")
 }
 
@@ -115,9 +111,10 @@ fn unusable(scene: &Scene<'_>, auth: &Auth, name: &str, value: &Setting) -> Opti
             configured.refusal("option-not-text", other.line, &what)
         }
     };
-    let finding = finding.explains(Cause::Tokens);
+    let finding =
+        finding.explains(Cause::Tokens).explains(setting_cause(&format!("auth.token.{name}")));
     let wanted = match name {
-        "realm" => scene.gitlab.as_ref().map(|url| url.value.url(realm::PATH)),
+        "realm" => scene.gitlab.as_ref().map(|url| url.value.url(PATH)),
         "service" => Some(SERVICE.to_owned()),
         _ => scene.signer.and_then(|it| it.issuer.as_ref()).map(|issuer| issuer.value.clone()),
     };
@@ -149,7 +146,8 @@ fn autoredirect(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
         ),
     };
     let why = "let clients be sent to the realm";
-    Some(configured.write(finding.explains(Cause::Tokens), why, Some(rb), yml))
+    let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth.token.realm"));
+    Some(configured.write(finding, why, Some(rb), yml))
 }
 
 fn service(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
@@ -162,6 +160,7 @@ fn service(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
     );
     let finding = Finding::error("service-differs", configured.subject(it.line), message)
         .explains(Cause::Tokens)
+        .explains(setting_cause("auth.token.service"))
         .evidence(configured.setting(it).evidence("auth.token.service"))
         .docs(docs::REGISTRY);
     let yml = format!("auth.token.service: {SERVICE}");

@@ -1,12 +1,11 @@
 //! Where the registry sends clients for their tokens.
 
+use super::super::startup::setting_cause;
 use super::judge::Scene;
 use crate::checks::{Cause, Evidence, Finding, Severity, docs};
+use crate::install::tokens::PATH;
 use crate::install::{Endpoint, Sourced};
 use crate::parse::registry_yml::Auth;
-
-/// Where GitLab issues tokens, below its own address.
-pub(super) const PATH: &str = "/jwt/auth";
 
 /// Compares the realm with GitLab's address.
 pub(super) fn judge(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
@@ -94,6 +93,7 @@ pub(super) fn written(
     );
     let finding = Finding::warning("realm-differs", realm.source.to_string(), message)
         .explains(Cause::Tokens)
+        .explains(setting_cause("auth.token.realm"))
         .evidence(realm.evidence("registry['token_realm']"))
         .evidence(gitlab.evidence("GitLab's address"))
         .docs(docs::REGISTRY);
@@ -114,6 +114,7 @@ fn finding(
     let line = auth.token_realm.as_ref().and_then(|it| it.line);
     let finding = Finding::new(severity, code, configured.subject(line), message)
         .explains(Cause::Tokens)
+        .explains(setting_cause("auth.token.realm"))
         .docs(docs::REGISTRY);
     let finding = auth.token_realm.iter().fold(finding, |finding, it| {
         finding.evidence(configured.setting(it).evidence("auth.token.realm"))

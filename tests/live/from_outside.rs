@@ -13,7 +13,7 @@ const NOTIFICATIONS: &str = "registry/notifications";
 
 /// Every check there is.
 fn run(site: &Site, url: &str, registry: &str) -> Ran {
-    let run = ["run", "--url", url, "--registry-url", registry, "--timeout", "5s"];
+    let run = ["run", "--url", url, "--registry-url", registry, "--timeout", "10s"];
     site.lab.client.gldoctor(&[&run[..], &["--format", "json"]].concat())
 }
 
@@ -141,11 +141,10 @@ fn one_dead_gitlab_is_one_story() {
     server.write("/etc/gitlab-runner/config.toml", runner);
     let pem = server.read(&format!("/etc/gitlab/ssl/{HOST}.crt"));
     server.write(&format!("/etc/gitlab-runner/certs/{HOST}.crt"), pem);
-    let both = || Report::on(&format!("{NOTIFICATIONS},{REACH}"), server, &[]);
+    let both = || Report::patiently(&format!("{NOTIFICATIONS},{REACH}"), server, &[]);
     let report = both();
     assert_eq!(report.status(NOTIFICATIONS), "passed", "{}", report.ran);
-    // Not its status: on a busy machine the system's store takes longer than the timeout.
-    assert_eq!(report.codes(REACH), Vec::<String>::new(), "{}", report.ran);
+    assert_eq!(report.status(REACH), "passed", "{}", report.ran);
     drop(running.rails);
     for code in ["gitlab-down", "refused"] {
         let report = both();

@@ -138,7 +138,17 @@ impl Report {
 
     /// Runs some checks of gldoctor on a node.
     pub(crate) fn on(only: &str, node: &Node, arguments: &[&str]) -> Self {
-        let run = ["run", "--only", only, "--timeout", "2s", "--format", "json"];
+        Self::within("2s", only, node, arguments)
+    }
+
+    /// The same with more time for each look, where nothing is silent: on a busy machine the
+    /// system's store alone takes seconds.
+    pub(crate) fn patiently(only: &str, node: &Node, arguments: &[&str]) -> Self {
+        Self::within("30s", only, node, arguments)
+    }
+
+    fn within(timeout: &str, only: &str, node: &Node, arguments: &[&str]) -> Self {
+        let run = ["run", "--only", only, "--timeout", timeout, "--format", "json"];
         let ran = node.gldoctor(&[&run[..], arguments].concat());
         let json = ran.json();
         assert_eq!(json["complete"], true, "{ran}");

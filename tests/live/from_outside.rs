@@ -79,13 +79,18 @@ fn every_check_works_without_any_file_of_gitlab() {
     let ran = run(&site, URL, REGISTRY_URL);
     assert_eq!(
         findings(&ran),
-        ["registry/api error registry-down", "runner/reach error gitlab-down"],
+        [
+            "registry/api error registry-down",
+            "registry/token error gitlab-down",
+            "runner/reach error gitlab-down"
+        ],
         "{ran}"
     );
     site.lab.server.filter(REGISTRY_PORT);
     site.lab.server.filter(443);
     let ran = run(&site, URL, REGISTRY_URL);
-    assert_eq!(findings(&ran), ["registry/api error silent", "runner/reach error silent"], "{ran}");
+    let silent = ["registry/api", "registry/token", "runner/reach"];
+    assert_eq!(findings(&ran), silent.map(|id| format!("{id} error silent")), "{ran}");
 }
 
 #[test]

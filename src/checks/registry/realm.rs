@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::asking::{Asking, Heard, Subject};
+use super::keeper::Keeper;
 use crate::checks::path::gitlab::{Gitlab, Mend, Place};
 use crate::checks::path::{Answerer, Looked, Service, Spoken, Words};
 use crate::checks::reach::{Reach, Stage, Way, reach_by};
@@ -11,8 +12,8 @@ use crate::host::network::{
     Body, Failure, HttpReply, Response, TokenAnswer, TokenReply, TokenRequest,
 };
 use crate::host::{Host, Unknown};
-use crate::install::Endpoint;
 use crate::install::tokens::{self, SERVICE};
+use crate::install::{Endpoint, Source};
 use crate::parse::challenge::read;
 use crate::parse::scrub;
 
@@ -34,6 +35,7 @@ impl Realm {
         subject: &Subject,
         asking: &Asking,
     ) -> Result<Option<Self>, Unknown> {
+        let mut flag = None;
         let (url, service, written) = match asking {
             Asking::Heard(all) => {
                 let Some((heard, realm, service)) = all.iter().find_map(challenged) else {
@@ -41,7 +43,7 @@ impl Realm {
                 };
                 let Ok(url) = Endpoint::parse(&scrub::url(&realm)) else { return Ok(None) };
                 let written = Evidence::new(format!("realm of {}", heard.endpoint), &url);
-                (url, service, written)
+                (url, service, Some(written))
             }
             Asking::Silent | Asking::LeftOut(_) => {
                 let told =
@@ -49,12 +51,22 @@ impl Realm {
                 let service = Some(SERVICE.to_owned());
                 if let Some(realm) = told {
                     let written = realm.source.evidence("auth.token.realm", &realm.value);
-                    (realm.value, service, written)
+                    (realm.value, service, Some(written))
                 } else {
                     let Some(gitlab) = subject.gitlab(host).await? else { return Ok(None) };
                     let path = format!("{}{}", gitlab.value.path, tokens::PATH);
                     let url = Endpoint { path, ..gitlab.value };
-                    (url, service, gitlab.source.evidence("external_url", "that of the realm"))
+                    match gitlab.source {
+                        // The subject says it already.
+                        Source::Flag(name) => {
+                            flag = Some(name);
+                            (url, service, None)
+                        }
+                        source => {
+                            let written = source.evidence("external_url", "that of the realm");
+                            (url, service, Some(written))
+                        }
+                    }
                 }
             }
         };
@@ -62,19 +74,16 @@ impl Realm {
         let endpoint = Endpoint { path: below, ..url.clone() };
         let path = url.path.strip_prefix(&endpoint.path).unwrap_or(&url.path);
         let query = service.as_ref().map(|service| format!("?service={service}"));
-        let mend = Mend {
-            what: "auth.token.realm of the registry (registry['token_realm'] in gitlab.rb)".into(),
-            commands: vec![
-                "sudo grep -n token_realm /etc/gitlab/gitlab.rb".to_owned(),
-                "sudo gitlab-ctl reconfigure".to_owned(),
-            ],
+        let mend = match flag {
+            Some(flag) => Mend { what: flag, commands: Vec::new() },
+            None => mend(Keeper::of(host).await),
         };
         let gitlab = Gitlab {
             place: Place::of(host, &endpoint).await,
             asked: format!("{path}{}", query.unwrap_or_default()),
             endpoint,
             is_own: is_issuer,
-            written: Some(written),
+            written,
             mend,
             docs: docs::REGISTRY_TROUBLE,
         };
@@ -299,6 +308,25 @@ impl Service for Realm {
         }
         finding.explains(Cause::Service(self.endpoint().socket()))
     }
+}
+
+/// How the realm is written.
+fn mend(keeper: Keeper) -> Mend {
+    let (what, commands) = match keeper {
+        Keeper::Package => (
+            "auth.token.realm of the registry (registry['token_realm'] in gitlab.rb)",
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        ),
+        Keeper::Systemd => (
+            "auth.token.realm in the registry's config.yml",
+            ["sudoedit /etc/docker/registry/config.yml", "sudo systemctl restart docker-registry"],
+        ),
+        Keeper::Elsewhere => (
+            "auth.token.realm, on the registry's host (registry['token_realm'] in its gitlab.rb),",
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        ),
+    };
+    Mend { what: what.to_owned(), commands: commands.map(str::to_owned).to_vec() }
 }
 
 fn is_json(response: &Response) -> bool {

@@ -345,7 +345,10 @@ fn sentence(clause: &str) -> String {
 /// A command that prints some of the certificates that another one prints, by number from 1.
 fn pick(print: &str, numbers: &[usize]) -> String {
     let wanted: Vec<_> = numbers.iter().map(|number| format!("n == {number}")).collect();
-    format!("{print} | awk '/BEGIN CERT/ {{ n++ }} {}'", wanted.join(" || "))
+    let wanted = wanted.join(" || ");
+    format!(
+        "{print} | awk '/BEGIN CERT/ {{ n++ }} /BEGIN CERT/, /END CERT/ {{ if ({wanted}) print }}'"
+    )
 }
 
 /// A command that prints a file.

@@ -32,9 +32,7 @@ const INDIFFERENT: &[(&str, &str)] = &[
     ("tls", "/etc/gitlab/gitlab.rb"),
     ("trust", "/etc/gitlab/gitlab.rb"),
     // And with the registry's own settings: what it runs with stands in its config.yml.
-    ("registry/signing-key", "/etc/gitlab/gitlab.rb"),
-    ("registry/issuer", "/etc/gitlab/gitlab.rb"),
-    ("registry/compatibility", "/etc/gitlab/gitlab.rb"),
+    ("registry", "/etc/gitlab/gitlab.rb"),
     // A client that can read nothing there goes on with the system's store, and says nothing.
     ("trust", "/etc/gitlab-runner/certs/ca.crt"),
     ("trust", "/etc/gitlab-runner/certs/my-host.internal.crt"),

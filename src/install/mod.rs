@@ -11,6 +11,7 @@ mod settings;
 mod shown;
 mod source;
 
+pub mod accounts;
 pub mod authorities;
 pub mod certificates;
 pub mod clock;

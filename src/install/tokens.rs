@@ -3,9 +3,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::accounts::{self, Service};
 use super::gitlab::{found, generated, scalar};
 use super::registry::{self, Config};
-use super::{Endpoint, Kind, Settings, Source, Sourced, Written, kind, rails_root, settings};
+use super::{Endpoint, Kind, Settings, Source, Sourced, kind, rails_root, settings};
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};
 use crate::parse::gitlab_yml::Registry;
@@ -41,7 +42,7 @@ pub struct Signer {
 
 /// GitLab's half of this host; `None` where no GitLab runs here, or one that uses no registry.
 pub async fn signer(host: &Host) -> Result<Option<Signer>, Unknown> {
-    let account = account(host, "user", "git").await;
+    let account = accounts::name(host, Service::Gitlab).await;
     let Some((path, yml)) = generated(host).await? else {
         return written(host, account).await;
     };
@@ -126,15 +127,7 @@ fn in_config(config: &Config, path: &Located<Scalar>) -> Sourced<Utf8PathBuf> {
 /// The account under which the registry of this host runs, where that is known: the Linux package
 /// says so.
 pub async fn registry_account(host: &Host, config: &Config) -> Option<String> {
-    if config.generated { Some(account(host, "registry", "registry").await) } else { None }
-}
-
-async fn account(host: &Host, section: &str, default: &str) -> String {
-    let Ok(Some(settings)) = settings(host).await else { return default.to_owned() };
-    match settings.text(&[section, "username"]) {
-        Written::Known(name) if !name.value.is_empty() => name.value,
-        _ => default.to_owned(),
-    }
+    if config.generated { Some(accounts::name(host, Service::Registry).await) } else { None }
 }
 
 /// Where a setting of the registry stands.

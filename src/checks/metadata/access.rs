@@ -37,35 +37,48 @@ fn may(account: Option<&Account>, access: &Access) -> May {
     }
 }
 
-/// Whether GitLab's account may read all of a tree. `account` is `None` where it is not known, or
-/// the owners of the files are not those of the server.
+/// GitLab's account.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) name: &'a str,
+    /// `None` where it is not known, or the owners of the files are not those of the server.
+    pub(super) account: Option<&'a Account>,
+}
+
+/// Whether GitLab's account may read all of a tree.
 pub(super) fn judge(
     data: DataType,
     folder: &Utf8Path,
     tree: &ExportTree,
-    account: Option<&Account>,
+    reader: Reader<'_>,
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let judged = |wanted: May| {
-        tree.access.iter().filter(move |it| may(account, &it.access) == wanted).collect::<Vec<_>>()
+        tree.access
+            .iter()
+            .filter(move |it| may(reader.account, &it.access) == wanted)
+            .collect::<Vec<_>>()
     };
     let refused = judged(May::No);
     if !refused.is_empty() {
-        verdict.add([finding(data, folder, &refused)]);
+        verdict.add([finding(data, folder, reader.name, &refused)]);
     }
     if let Some(first) = judged(May::Unclear).first() {
         let why = format!(
             "{}: neither its permissions nor the accounts of this system decide it",
             first.first
         );
-        verdict.untold(format!("whether git may read {}", data.name()), Unknown::Unreadable(why));
+        let what = format!("whether {} may read {}", reader.name, data.name());
+        verdict.untold(what, Unknown::Unreadable(why));
     }
     verdict
 }
 
-fn finding(data: DataType, folder: &Utf8Path, refused: &[&AccessCount]) -> Finding {
-    let message = "git may not read all of it, and the first thing that GitLab cannot read ends \
-                   every run of the synchronisation";
+fn finding(data: DataType, folder: &Utf8Path, name: &str, refused: &[&AccessCount]) -> Finding {
+    let message = format!(
+        "{name} may not read all of it, and the first thing that GitLab cannot read ends \
+                   every run of the synchronisation"
+    );
     let mut finding =
         Finding::error("unreadable", folder.as_str(), message).docs(docs::OFFLINE_METADATA);
     let mut commands = Vec::new();
@@ -96,6 +109,10 @@ mod tests {
 
     fn git() -> Account {
         Account { uid: 998, gids: [998].into() }
+    }
+
+    fn reader(account: Option<&Account>) -> Reader<'_> {
+        Reader { name: "gitlab", account }
     }
 
     fn access(role: Role, uid: u32, gid: u32, mode: u32) -> Access {
@@ -135,14 +152,16 @@ mod tests {
             ],
             ..ExportTree::default()
         };
-        let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, Some(&git()));
+        let verdict =
+            judge(DataType::Licenses, "/rails/licenses".into(), &tree, reader(Some(&git())));
         assert_eq!(verdict.untold, []);
         let found = &verdict.findings[0];
+        assert!(found.message.starts_with("gitlab may not read"), "{}", found.message);
         assert_eq!(found.evidence.len(), 2);
         assert_eq!(found.evidence[1].value, "mode 0600, owner 0, group 0");
         let mends = ["sudo chmod -R a+rX /rails/licenses", "sudo chmod a+x /opt/gitlab"];
         assert_eq!(found.remedy.commands, mends);
-        let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, None);
+        let verdict = judge(DataType::Licenses, "/rails/licenses".into(), &tree, reader(None));
         assert_eq!((verdict.findings.len(), verdict.untold.len()), (0, 1));
     }
 }

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use futures::future::{join, join_all};
 
-use super::access;
+use super::access::{self, Reader};
 use super::exports::Exported;
 use super::places::{Places, STRAY};
 use super::words::{DataType, FETCH};
@@ -12,6 +12,7 @@ use crate::host::account::{Account, AccountOf};
 use crate::host::files::{Directory, ExportTree, Exports, Listing, MetadataCrontabs, MetadataTree};
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
+use crate::install::accounts::{self, Service};
 use crate::install::rails_root;
 
 check! {
@@ -36,8 +37,9 @@ check! {
     ///
     /// Also `/vendor/package_metadata` at the root of the file system, where a copy lands if
     /// `GITLAB_RAILS_ROOT_DIR` is not set, and the crontabs that mention package metadata: cron
-    /// does not know the variable that the guide's lines use. And whether the account `git` may
-    /// read it all, since the first unreadable file ends every run.
+    /// does not know the variable that the guide's lines use. And whether GitLab's account,
+    /// `git` unless it is told another, may read it all, since the first unreadable file ends
+    /// every run.
     ///
     /// Not looked at: what is in the files, which package types are enabled, and how far GitLab
     /// has read. A missing `cve_enrichment` is no finding.
@@ -71,7 +73,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         return Err(Stop::not_applicable(why));
     }
     let mut verdict = Verdict::default();
-    let account = verdict.told("the account git", account(host).await).flatten();
+    let name = accounts::name(host, Service::Gitlab).await;
+    let account = account(host, &name).await;
+    let account = verdict.told(&format!("the account {name}"), account).flatten();
+    let reader = Reader { name: &name, account: account.as_ref() };
     let cron = verdict.told("crontabs", cron).unwrap_or_default();
     for unread in cron.unread {
         verdict.untold("crontabs", unread.why);
@@ -92,7 +97,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     let read = own.exports.into_iter().chain(old);
     for export in read {
-        judge(&mut verdict, &places, account.as_ref(), export);
+        judge(&mut verdict, &places, reader, export);
     }
     Ok(verdict)
 }
@@ -155,15 +160,15 @@ async fn old_licenses(host: &Host, home: &Utf8Path, old: Utf8PathBuf) -> Option<
 
 /// GitLab's account. Not told where the owners of the files are not the server's: an ordinary user
 /// who unpacks an archive owns all of it.
-async fn account(host: &Host) -> Result<Option<Account>, Unknown> {
+async fn account(host: &Host, name: &str) -> Result<Option<Account>, Unknown> {
     let system = host.ask(System).await?;
     if !system.running && system.uid != 0 {
         return Ok(None);
     }
-    host.ask(AccountOf::name("git")).await
+    host.ask(AccountOf::name(name)).await
 }
 
-fn judge(verdict: &mut Verdict, places: &Places<'_>, account: Option<&Account>, export: Export) {
+fn judge(verdict: &mut Verdict, places: &Places<'_>, reader: Reader<'_>, export: Export) {
     let Export { data, path, found } = export;
     let tree = match verdict.told(path.as_str(), found) {
         Some(Exports::Walked(tree)) => tree,
@@ -178,7 +183,7 @@ fn judge(verdict: &mut Verdict, places: &Places<'_>, account: Option<&Account>, 
     };
     verdict.add(Exported { data, folder: &path, tree: &tree }.judge());
     verdict.add(places.v1(data, &path, &tree));
-    let access = access::judge(data, &path, &tree, account);
+    let access = access::judge(data, &path, &tree, reader);
     verdict.add(access.findings);
     verdict.untold.extend(access.untold);
     if let Some(first) = tree.unread.first.first() {

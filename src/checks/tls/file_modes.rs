@@ -10,6 +10,7 @@ use crate::checks::{Stop, Verdict, check};
 use crate::host::account::AccountOf;
 use crate::host::files::Directory;
 use crate::host::{Host, Unknown};
+use crate::install::accounts::{self, Service};
 use crate::install::certificates::{self, Pair, User};
 use crate::install::{Written, settings};
 
@@ -105,10 +106,12 @@ async fn reader(host: &Host, pair: &Pair) -> Result<Reader, Unknown> {
     if pair.user != User::Registry {
         return Ok(Reader::Root);
     }
-    let Some(settings) = settings(host).await? else { return Ok(Reader::Unknown) };
-    let name = match settings.text(&["registry", "username"]) {
+    if settings(host).await?.is_none() {
+        return Ok(Reader::Unknown);
+    }
+    let name = match accounts::written(host, Service::Registry).await {
         Written::Known(name) => name.value,
-        Written::Unset => "registry".to_owned(),
+        Written::Unset => Service::Registry.usual_account().to_owned(),
         Written::Untold(_) => return Ok(Reader::Unknown),
     };
     let account = host.ask(AccountOf::name(name.clone())).await?;

@@ -9,6 +9,7 @@ use crate::checks::tls::key_pair::fault::Kind;
 use crate::checks::{Finding, docs};
 use crate::host::files::File;
 use crate::install::Sourced;
+use crate::install::accounts::Service;
 use crate::install::tokens::PACKAGE_KEY;
 use crate::parse::key::PublicKey;
 
@@ -155,7 +156,11 @@ pub(super) fn unusable_key(finding: Finding, kind: &Kind, scene: &Scene, held: &
 /// A new key with its certificate. The old certificates stay: other nodes may sign with their keys.
 fn new_pair(finding: Finding, advice: &str, scene: &Scene, held: &Held) -> Finding {
     let file = word(held.path().as_str());
-    let owner = "sudo chown git: ".to_owned() + &file;
+    let account = match &scene.gitlab {
+        Half::Here(gitlab) => word(&gitlab.account),
+        Half::Elsewhere => Service::Gitlab.usual_account().to_owned(),
+    };
+    let owner = format!("sudo chown {account}: {file}");
     let make = format!("sudo openssl genrsa -out {file} 4096");
     let kept = match &held.file {
         Some(File::Missing) | None => None,

@@ -66,6 +66,8 @@ pub(super) struct Gitlab {
     pub(super) settings: Source,
     /// The key; `None` where Rails is told none.
     pub(super) key: Option<Held>,
+    /// The account under which Rails runs.
+    pub(super) account: String,
 }
 
 /// A file, and who can get at it.
@@ -214,7 +216,7 @@ impl Gitlab {
             }
             None => None,
         };
-        Self { settings: signer.settings.clone(), key }
+        Self { settings: signer.settings.clone(), key, account: signer.account.clone() }
     }
 
     /// The public half of the key that GitLab signs with.

@@ -44,7 +44,7 @@ fn registry(bundle: Option<Held>) -> Registry {
 
 fn gitlab(key: Option<Held>) -> Gitlab {
     let path = "/home/git/gitlab/config/gitlab.yml".into();
-    Gitlab { settings: Source::File { path, line: Some(5) }, key }
+    Gitlab { settings: Source::File { path, line: Some(5) }, key, account: "git".to_owned() }
 }
 
 fn scene(registry: Registry, gitlab: Gitlab) -> Scene {

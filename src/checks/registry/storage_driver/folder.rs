@@ -10,8 +10,8 @@ use crate::host::files::{Facts, FileFacts, Kind};
 use crate::host::request::Requested;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
+use crate::install::accounts::{self, Service};
 use crate::install::storage::Program;
-use crate::install::{Settings, Written};
 use crate::parse::registry_yml::Driver;
 use crate::parse::setting::{Located, Scalar};
 
@@ -79,7 +79,9 @@ pub(super) async fn look(
         // The first reconfigure makes it.
         None if subject.settings.written_only => {}
         None => match may_be_elsewhere(host, &path).await {
-            Ok(false) => verdict.add([missing(subject, &path, place)]),
+            Ok(false) => {
+                verdict.add([missing(subject, &path, &Owner::of_package(host).await, place)]);
+            }
             Ok(true) => {
                 let why = format!("{path} is not among these files; is a disk not mounted?");
                 verdict.untold("the folder of the images", Unknown::Unreadable(why));
@@ -87,9 +89,31 @@ pub(super) async fn look(
             Err(why) => verdict.untold(path.as_str(), why),
         },
         Some(facts) if facts.kind != Kind::Directory => {
-            verdict.add([not_a_folder(subject, &path, &facts, place)]);
+            let owner = Owner::of_package(host).await;
+            verdict.add([not_a_folder(subject, &path, &facts, &owner, place)]);
         }
         Some(_) => access(host, subject, &path, place, verdict).await,
+    }
+}
+
+/// Whose the folder is in the Linux package.
+struct Owner {
+    account: String,
+    group: String,
+}
+
+impl Owner {
+    async fn of_package(host: &Host) -> Self {
+        Self {
+            account: accounts::name(host, Service::Registry).await,
+            group: accounts::gitlab_group(host).await,
+        }
+    }
+
+    /// The command that makes it, quoted already.
+    fn makes(&self, folder: &str) -> String {
+        let (account, group) = (word(&self.account), word(&self.group));
+        format!("sudo install -d -o {account} -g {group} -m 770 {folder}")
     }
 }
 
@@ -103,14 +127,14 @@ async fn may_be_elsewhere(host: &Host, path: &Utf8Path) -> Result<bool, Unknown>
     Ok(!host.ask(System).await?.running && host.ask(FileFacts::of(above)).await?.is_none())
 }
 
-fn missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
+fn missing(subject: &Subject<'_>, path: &Utf8Path, owner: &Owner, place: Evidence) -> Finding {
     let message = "the folder of the images does not exist";
     let finding = about(path, subject.finding(Severity::Error, "folder-missing", message));
     let finding = finding.evidence(place);
     let advice = "Mount the disk that holds the images. If there are none yet, make the folder.";
     let folder = word(path.as_str());
     let make = match subject.settings.program {
-        Program::Gitlab(_) => format!("sudo install -d -o registry -g git -m 770 {folder}"),
+        Program::Gitlab(_) => owner.makes(&folder),
         Program::Debian => {
             format!("sudo install -d -o docker-registry -g docker-registry -m 750 {folder}")
         }
@@ -119,17 +143,20 @@ fn missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
     finding.remedy(advice, ["findmnt".to_owned(), make])
 }
 
-fn not_a_folder(subject: &Subject<'_>, path: &Utf8Path, facts: &Facts, place: Evidence) -> Finding {
+fn not_a_folder(
+    subject: &Subject<'_>,
+    path: &Utf8Path,
+    facts: &Facts,
+    owner: &Owner,
+    place: Evidence,
+) -> Finding {
     let message = format!("it is {}, and images need a folder", facts.kind);
     let finding = about(path, subject.finding(Severity::Error, "not-a-folder", message));
     let finding = finding.evidence(place);
     let (from, to) = (word(path.as_str()), word(&format!("{path}.moved-away")));
     finding.remedy(
         "Move it away and make a folder in its place.",
-        [
-            format!("sudo mv -T -- {from} {to}"),
-            format!("sudo install -d -o registry -g git -m 770 {from}"),
-        ],
+        [format!("sudo mv -T -- {from} {to}"), owner.makes(&from)],
     )
 }
 
@@ -185,7 +212,8 @@ async fn access(
             Obstacle::Refused(path, _) if told == Some(path) => {}
             Obstacle::Refused(path, facts) => {
                 told = Some(path);
-                verdict.add([refused(subject, root, &user, path, facts, place.clone())]);
+                let owner = Owner::of_package(host).await;
+                verdict.add([refused(subject, root, &user, &owner, path, facts, place.clone())]);
             }
         }
     }
@@ -202,16 +230,8 @@ async fn users(host: &Host, subject: &Subject<'_>) -> Result<Vec<User>, Unknown>
     }
     let (registry, git) = match subject.settings.program {
         Program::Gitlab(_) => {
-            let settings = crate::install::settings(host).await.ok().flatten();
-            let named = |section: &str, default: &str| {
-                let written =
-                    settings.as_ref().map(|it: &Settings| it.text(&[section, "username"]));
-                match written {
-                    Some(Written::Known(name)) => name.value,
-                    _ => default.to_owned(),
-                }
-            };
-            (named("registry", "registry"), Some(named("user", "git")))
+            let registry = accounts::name(host, Service::Registry).await;
+            (registry, Some(accounts::name(host, Service::Gitlab).await))
         }
         Program::Debian => ("docker-registry".to_owned(), None),
         // Whose it is nobody can tell.
@@ -270,6 +290,7 @@ fn refused(
     subject: &Subject<'_>,
     root: &Utf8Path,
     user: &User,
+    owner_of_package: &Owner,
     path: &Utf8Path,
     facts: &Facts,
     place: Evidence,
@@ -297,10 +318,14 @@ fn refused(
         );
     }
     match subject.settings.program {
-        Program::Gitlab(_) if name == "registry" || name == "git" => finding.remedy(
-            "Give the folder and what is in it back to the registry, as reconfigure leaves it.",
-            [format!("sudo chown -R registry:git {folder}"), format!("sudo chmod 770 {folder}")],
-        ),
+        Program::Gitlab(_) => {
+            let Owner { account, group } = owner_of_package;
+            let owner = word(&format!("{account}:{group}"));
+            finding.remedy(
+                "Give the folder and what is in it back to the registry, as reconfigure leaves it.",
+                [format!("sudo chown -R {owner} {folder}"), format!("sudo chmod 770 {folder}")],
+            )
+        }
         _ => finding.remedy(
             "Give the folder and what is in it to the registry.",
             [

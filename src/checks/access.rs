@@ -3,8 +3,30 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::host::account::Account;
-use crate::host::files::{Facts, FileFacts};
+use crate::host::files::{Access, Facts, FileFacts};
 use crate::host::{Host, Unknown};
+
+/// To go through a folder.
+pub(in crate::checks) const ENTER: u32 = 0o1;
+
+/// To read a file.
+pub(in crate::checks) const READ: u32 = 0o4;
+
+/// To enter and list a folder.
+pub(in crate::checks) const LIST: u32 = 0o5;
+
+/// To enter and list a folder, and to make or remove what is in it.
+pub(in crate::checks) const ALL: u32 = 0o7;
+
+/// What decides who may do something with a file or a folder.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::checks) struct Permissions {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    /// Whether an access control list decides for others than the owner.
+    acl: bool,
+}
 
 /// A file and the folders that lead to it.
 #[derive(Debug, Clone)]
@@ -55,7 +77,7 @@ fn normal(path: &Utf8Path) -> Utf8PathBuf {
 impl Wish {
     fn bit(self) -> u32 {
         match self {
-            Self::Read => 0o4,
+            Self::Read => READ,
             Self::Write => 0o2,
         }
     }
@@ -65,7 +87,7 @@ impl Chain {
     /// Whether an account that is neither owner nor in any group can.
     pub(in crate::checks) fn open_to_all(&self, wish: Wish) -> bool {
         self.end.as_ref().is_some_and(|facts| facts.mode & wish.bit() != 0)
-            && self.above.iter().all(|(_, facts)| facts.mode & 0o1 != 0)
+            && self.above.iter().all(|(_, facts)| facts.mode & ENTER != 0)
     }
 
     /// Whether the members of the file's group can. Folders of another group let them through as
@@ -79,31 +101,68 @@ impl Chain {
         end.mode & (wish.bit() << 3) != 0 && self.above.iter().all(|(_, facts)| passes(facts))
     }
 
-    /// What keeps an account from reading; `None` if it can. The nearest obstacle last.
+    /// What keeps an account from reading; `None` if it can, or an access control list decides it.
+    /// The nearest obstacle last.
     pub(in crate::checks) fn obstacle(
         &self,
         path: &Utf8Path,
         account: &Account,
     ) -> Option<Utf8PathBuf> {
         let outside_in = self.above.iter().rev();
-        let mut closed = outside_in.filter(|(_, facts)| !allows(facts, account, 0o1));
+        let refuses = |facts: &Facts, needed| may(account, facts, needed) == Some(false);
+        let mut closed = outside_in.filter(|(_, facts)| refuses(facts, ENTER));
         if let Some((folder, _)) = closed.next() {
             return Some(folder.clone());
         }
         let end = self.end.as_ref()?;
-        (!allows(end, account, 0o4)).then(|| path.to_owned())
+        refuses(end, READ).then(|| path.to_owned())
     }
 }
 
-/// The first class that fits an account decides (POSIX).
-fn allows(facts: &Facts, account: &Account, bit: u32) -> bool {
-    let shift = match () {
-        () if account.uid == 0 => return true,
-        () if facts.uid == account.uid => 6,
-        () if account.gids.contains(&facts.gid) => 3,
-        () => 0,
-    };
-    facts.mode & (bit << shift) != 0
+impl From<&Facts> for Permissions {
+    fn from(&Facts { uid, gid, mode, acl, .. }: &Facts) -> Self {
+        Self { uid, gid, mode, acl }
+    }
+}
+
+impl From<&Access> for Permissions {
+    fn from(&Access { uid, gid, mode, acl, .. }: &Access) -> Self {
+        Self { uid, gid, mode, acl }
+    }
+}
+
+/// Whether an account may do all that is needed; `None` where an access control list decides. The
+/// first class that fits the account counts (POSIX).
+pub(in crate::checks) fn may(
+    account: &Account,
+    permissions: impl Into<Permissions>,
+    needed: u32,
+) -> Option<bool> {
+    let Permissions { uid, gid, mode, acl } = permissions.into();
+    let has = |shift: u32| (mode >> shift) & needed == needed;
+    match () {
+        () if account.uid == 0 => Some(true),
+        () if account.uid == uid => Some(has(6)),
+        () if acl => None,
+        () if account.gids.contains(&gid) => Some(has(3)),
+        () => Some(has(0)),
+    }
+}
+
+#[test]
+fn the_nearest_bits_decide() {
+    let account = Account { uid: 993, gids: [993].into() };
+    for (uid, gid, mode, acl, expected) in [
+        (993, 998, 0o770, false, Some(true)),
+        (0, 993, 0o770, false, Some(true)),
+        (0, 0, 0o777, false, Some(true)),
+        (0, 0, 0o755, false, Some(false)),
+        (993, 0, 0o077, true, Some(false)),
+        (0, 0, 0o750, true, None),
+    ] {
+        let permissions = Permissions { uid, gid, mode, acl };
+        assert_eq!(may(&account, permissions, ALL), expected, "{permissions:?}");
+    }
 }
 
 #[test]

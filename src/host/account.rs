@@ -1,13 +1,11 @@
 //! Question: which numbers does an account have?
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
-use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use super::files::open::{Opened, open, refusal};
-use super::{Machine, Question, Scope, Unknown};
+use super::files::open::text;
+use super::{Machine, Question, Unknown};
 
 /// The largest account file that is read, in bytes; an offline site has few accounts.
 const MAX_TEXT: u64 = 16 << 20;
@@ -47,19 +45,12 @@ impl Question for AccountOf {
     async fn look(&self, machine: &Machine) -> Result<Option<Account>, Unknown> {
         let (scope, name) = (machine.scope().clone(), self.name.clone());
         let read = move || {
-            let passwd = text(&scope, "/etc/passwd".into())?;
-            let group = text(&scope, "/etc/group".into())?;
+            let passwd = text(&scope, "/etc/passwd".into(), MAX_TEXT)?.unwrap_or_default();
+            let group = text(&scope, "/etc/group".into(), MAX_TEXT)?.unwrap_or_default();
             Ok(account(&name, &passwd, &group))
         };
         machine.off_thread(read).await
     }
-}
-
-fn text(scope: &Scope, path: &Utf8Path) -> Result<String, Unknown> {
-    let Opened::File { handle, .. } = open(scope, path)? else { return Ok(String::new()) };
-    let mut content = Vec::new();
-    handle.take(MAX_TEXT).read_to_end(&mut content).map_err(|error| refusal(path, &error))?;
-    Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
 /// The first line with a name counts, as for `getpwnam`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::files::open::{Opened, open};
+use super::files::open::text;
 use super::{Machine, Question, Scope, Unknown};
 
 /// Asks for the time by which everything is judged: this machine's clock, or `--at`.
@@ -107,18 +107,9 @@ fn fields(text: &str) -> BTreeMap<String, String> {
 /// As much as is read of an account file; an offline site has few accounts.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// The whole lines of a small public text file, where it can be read.
+/// A small public text, where it can be read.
 fn small_text(scope: &Scope, path: &str) -> Option<String> {
-    use std::io::Read as _;
-    let Ok(Opened::File { handle, .. }) = open(scope, path.into()) else { return None };
-    let mut content = Vec::new();
-    handle.take(MAX_TEXT).read_to_end(&mut content).ok()?;
-    if content.len() as u64 == MAX_TEXT {
-        // The last line may be cut in the middle of a number.
-        let end = content.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        content.truncate(end);
-    }
-    Some(String::from_utf8_lossy(&content).into_owned())
+    text(scope, path.into(), MAX_TEXT).ok().flatten()
 }
 
 /// The installation's own accounts, as its `/etc/passwd` and `/etc/group` name them.

@@ -21,11 +21,10 @@ pub struct TrustVariables {
 
 impl TrustVariables {
     /// Reads a unit or a drop-in.
-    pub fn of_unit(content: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(content);
+    pub fn of_unit(text: &str) -> Self {
         let mut found = Self::default();
         let mut in_service = false;
-        for (line, text) in logical_lines(&text) {
+        for (line, text) in logical_lines(text) {
             let text = text.trim();
             if text.starts_with(['#', ';']) {
                 continue;
@@ -56,10 +55,9 @@ impl TrustVariables {
     }
 
     /// Reads a file that `EnvironmentFile=` names.
-    pub fn of_environment_file(content: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(content);
+    pub fn of_environment_file(text: &str) -> Self {
         let mut found = Self::default();
-        for (line, text) in logical_lines(&text) {
+        for (line, text) in logical_lines(text) {
             let text = text.trim();
             if let (false, Some((name, value))) =
                 (text.starts_with(['#', ';']), text.split_once('='))
@@ -128,7 +126,7 @@ mod tests {
     use super::*;
 
     fn unit(text: &str) -> TrustVariables {
-        TrustVariables::of_unit(text.as_bytes())
+        TrustVariables::of_unit(text)
     }
 
     fn file(found: &TrustVariables) -> Option<(&str, Option<u32>)> {
@@ -158,15 +156,15 @@ mod tests {
 
     #[test]
     fn environment_files_are_lists_of_assignments() {
-        let text = b"# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\"\n";
+        let text = "# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\"\n";
         assert_eq!(file(&TrustVariables::of_environment_file(text)), Some(("/a", Some(3))));
     }
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_can_be_read(content: Vec<u8>) {
-            TrustVariables::of_unit(&content);
-            TrustVariables::of_environment_file(&content);
+        fn any_text_can_be_read(text: String) {
+            TrustVariables::of_unit(&text);
+            TrustVariables::of_environment_file(&text);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::{self, Clock};
 use crate::lab::{CHRONYD, FAKETIME, Lab, SERVER};
 use crate::node::Node;
-use crate::site::{Report, keep};
+use crate::site::{Report, record};
 use crate::standin::ntp::{Answer, NtpStandin};
 
 const GITALY: &str = "clock/gitaly";
@@ -23,13 +23,6 @@ fn found(node: &Node, rb: &str) -> Vec<String> {
     }
 }
 
-fn record(node: &Node, case: &str) {
-    let bundle = ["bundle", "--quiet", "--only", GITALY, "--timeout", "1s", "-o", "/run/r.json"];
-    node.gldoctor(&bundle);
-    keep(GITALY, case, &node.read("/run/r.json"));
-    node.must("rm", &["/run/r.json"]);
-}
-
 fn asking(host: &str) -> String {
     format!("{PRAEFECT}praefect['env'] = {{ 'NTP_HOST' => '{host}' }}\n")
 }
@@ -44,7 +37,7 @@ fn the_default_is_told_where_somebody_asks_and_never_asked() {
     assert_eq!(report.status(GITALY), "not_applicable", "{}", report.ran);
 
     assert_eq!(found(node, PRAEFECT), ["notice default-pool"]);
-    record(node, "faulty-default-left");
+    record(&lab, node, &[], GITALY, "faulty-default-left");
     assert_eq!(found(node, "roles ['praefect_role']\n"), ["notice default-pool"]);
     assert_eq!(found(node, "roles ['gitaly_role']\n"), ["notice default-pool"]);
     let gitaly = "gitaly['enable'] = true\npuma['enable'] = false\n";
@@ -64,7 +57,7 @@ fn the_default_is_told_where_somebody_asks_and_never_asked() {
     // Whoever writes the pool's name means it.
     assert_eq!(found(node, &asking("pool.ntp.org")), ["warning unreachable"]);
     assert_eq!(pool.questions(), 2);
-    record(node, "faulty-unreachable");
+    record(&lab, node, &[], GITALY, "faulty-unreachable");
 }
 
 #[test]
@@ -95,7 +88,7 @@ fn the_named_server_has_to_tell_the_time() {
         lab.server.must("ip", &["address", "add", &format!("{address}/24"), "dev", "lab0"]);
         let _chronyd = clock::start_chronyd(&lab.server, &address, clock);
         assert_eq!(found(node, &asking(&address)), [expected]);
-        record(node, case);
+        record(&lab, node, &[], GITALY, case);
     }
     let own = format!("{}praefect['env']['DRIFT_THRESHOLD'] = '5m'\n", asking("10.77.0.13"));
     assert_eq!(found(node, &own), ["warning unreachable"]);
@@ -103,7 +96,7 @@ fn the_named_server_has_to_tell_the_time() {
     assert_eq!(found(node, &asking("no-such-name.internal")), ["warning unreachable"]);
     let drawn = format!("{PRAEFECT}praefect['env'] = {{ 'NTP_HOST' => ENV['TIME'] }}\n");
     assert_eq!(found(node, &drawn), ["unknown"]);
-    record(node, "cannot-look-computed");
+    record(&lab, node, &[], GITALY, "cannot-look-computed");
 }
 
 #[test]

@@ -6,10 +6,10 @@
 
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::{self, Clock};
-use crate::lab::{CHRONYD, CLIENT, FAKETIME, Lab, PATH, SERVER};
+use crate::lab::{CHRONYD, CLIENT, FAKETIME, Lab, PATH, SERVER, wait_until};
 use crate::node::{Node, Ran};
 use crate::site::{Report, keep};
 use crate::standin::ntp::{Answer, NtpStandin};
@@ -134,16 +134,6 @@ impl Drop for System<'_> {
             service.kill().ok();
             service.wait().ok();
         }
-    }
-}
-
-/// Polls until something has come about.
-#[track_caller]
-pub(crate) fn wait_until(come_about: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !come_about() {
-        assert!(since.elapsed() < Duration::from_secs(40), "it does not come about");
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -102,4 +104,14 @@ pub(crate) fn skip<T>(why: impl Display) -> Option<T> {
 fn find_program(name: &str) -> Option<PathBuf> {
     let paths = OsString::from(PATH);
     std::env::split_paths(&paths).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Polls until something has come about.
+#[track_caller]
+pub(crate) fn wait_until(come_about: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !come_about() {
+        assert!(since.elapsed() < Duration::from_secs(40), "it does not come about");
+        thread::sleep(Duration::from_millis(50));
+    }
 }

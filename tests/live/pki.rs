@@ -152,3 +152,15 @@ fn authority(name: &str) -> CertificateParams {
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters
 }
+
+/// A certificate in DER.
+pub(crate) fn in_der(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    data_encoding::BASE64.decode(body.as_bytes()).unwrap()
+}
+
+/// A text as Windows' editor saves it under the name Unicode.
+pub(crate) fn utf16(text: &str) -> Vec<u8> {
+    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}

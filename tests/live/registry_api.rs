@@ -1,12 +1,10 @@
 //! `registry/api` against real servers; the verdict of a real client has to agree.
 
-use std::sync::{Arc, Mutex};
-
 use crate::gitlab::{self, REGISTRY_NAME, REGISTRY_PORT, REGISTRY_URL};
-use crate::http::{HttpServer, Response};
-use crate::lab::{CLIENT, HOST, Lab, REGISTRY, SERVER};
+use crate::http::Response;
+use crate::lab::{CLIENT, HOST, Lab, REGISTRY, SERVER, wait_until};
 use crate::node::Server;
-use crate::site::{API, CONFIG, DEBUG, NGINX_CONF, Report, Site, keep};
+use crate::site::{API, CONFIG, DEBUG, NGINX_CONF, Report, Site, changeable, keep};
 
 /// The addresses of the server and the client that only some tests use.
 const SERVER_V6: &str = "fd77::1";
@@ -85,16 +83,6 @@ fn plain_registry(site: &Site, port: &str) -> Server {
 /// Lets nginx pass the registry's port to a stand-in behind it.
 fn in_place_of_the_registry(lab: &Lab) {
     lab.server.edit(NGINX_CONF, |text| text.replace("127.0.0.1:5000", "127.0.0.1:8181"));
-}
-
-/// A server behind nginx whose answer can be changed, and the way to change it.
-fn changeable(site: &Site) -> (HttpServer, impl Fn(Response) + use<>) {
-    let answer = Arc::new(Mutex::new(Response::new(404, "")));
-    let shown = Arc::clone(&answer);
-    let server = HttpServer::tcp(site.lab.server.listen("127.0.0.1", 8181), move |_| {
-        shown.lock().unwrap().clone()
-    });
-    (server, move |response| *answer.lock().unwrap() = response)
 }
 
 /// The challenge of GitLab's registry.
@@ -305,18 +293,6 @@ fn unhealthy_storage_is_one_story() {
     assert_eq!(report.status(DEBUG), "not_applicable");
     let explained: Vec<_> = report.findings(API).iter().map(|finding| finding[3]).collect();
     assert_eq!(explained, ["", API]);
-}
-
-/// Polls until something has come about.
-#[track_caller]
-fn wait_until(come_about: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if come_about() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("it has not come about in half a minute");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::gitlab::{self, Gitlab, REGISTRY_NAME};
 use crate::lab::{HOST, Lab, REGISTRY};
 use crate::node::Node;
 use crate::pki;
-use crate::site::{API, CONFIG, Report, Site, keep};
+use crate::site::{API, CONFIG, Report, Site, record};
 
 const KEY_CHECK: &str = "registry/signing-key";
 const ISSUER: &str = "registry/issuer";
@@ -74,6 +74,11 @@ impl Ground {
         lab.server.write(CRONTAB, WEEKLY);
         let (config, bundle) = (lab.server.read(CONFIG), lab.server.read(BUNDLE));
         Some(Self { lab, config, bundle })
+    }
+
+    /// Keeps what gldoctor sees as a case of a check.
+    fn record(&self, check: &str, case: &str) {
+        record(&self.lab, &self.lab.server, &[], check, case);
     }
 
     /// The installation as it was.
@@ -170,7 +175,7 @@ fn the_registry_does_not_start_with_a_bundle_that_is_none() {
         report
     };
     write(b"");
-    record(&ground.lab, KEY_CHECK, "faulty-bundle-empty");
+    ground.record(KEY_CHECK, "faulty-bundle-empty");
     // Nobody answers, because of that.
     let report = Report::on(&format!("{KEY_CHECK},{API}"), server, &[]);
     let internal = report.findings(API).into_iter().find(|it| it[2].contains("127.0.0.1:5000"));
@@ -233,7 +238,7 @@ fn the_registry_does_not_start_with_settings_that_it_cannot_read() {
     ground.config("version: 0.1", "version: 0.2");
     refuses("version", "unsupported version");
     ground.config("X-Content-Type-Options: [nosniff]", "X-Content-Type-Options: nosniff");
-    record(&ground.lab, SETTINGS, "faulty-header-is-no-list");
+    ground.record(SETTINGS, "faulty-header-is-no-list");
     refuses("mistyped", "unmarshal errors");
     ground.config("    threshold: 3", "    threshold: '3'");
     refuses("mistyped", "unmarshal errors");
@@ -246,14 +251,14 @@ fn the_registry_does_not_start_with_settings_that_it_cannot_read() {
     ground.config("formatter: text", "formatter: xml");
     refuses("unknown-value", "unsupported logging formatter");
     ground.append("proxy: {remoteurl: 'https://registry-1.docker.io'}");
-    record(&ground.lab, SETTINGS, "faulty-pull-through");
+    ground.record(SETTINGS, "faulty-pull-through");
     refuses("pull-through", "registry-1.docker.io");
     ground.config("http:\n", "http:\n  tls: {certificate: /x}\n");
     refuses("tls-key-unset", "no such file or directory");
     ground.config("addr: 127.0.0.1:5000", "addr: '5000'");
     refuses("address-without-port", "missing port in address");
     ground.append("x:\n\ty: 1");
-    record(&ground.lab, SETTINGS, "faulty-not-yaml");
+    ground.record(SETTINGS, "faulty-not-yaml");
     let report = Report::on(SETTINGS, &ground.lab.server, &[]);
     assert_eq!(report.codes(SETTINGS), ["error unreadable"], "{}", report.ran);
     assert!(matches!(ground.start(), Start::Refused(_)));
@@ -264,7 +269,7 @@ fn the_registry_does_not_start_with_half_a_purge() {
     let Some(ground) = Ground::new() else { return };
     let refuses = |purging: &str, words: &str| {
         ground.storage(&format!("\"maintenance\":{{\"uploadpurging\":{purging}}}"));
-        record(&ground.lab, GARBAGE, "faulty-half-a-purge");
+        ground.record(GARBAGE, "faulty-half-a-purge");
         ground.refuses(purging, GARBAGE, "purging-incomplete", words);
         ground.mend();
     };
@@ -289,7 +294,7 @@ fn what_the_registry_takes_is_no_fault() {
         ground.mend();
     };
     accepts("as installed", &[]);
-    record(&ground.lab, SETTINGS, "healthy");
+    ground.record(SETTINGS, "healthy");
     let other = pair(dir, &RSA).1;
     let ec = pair(dir, &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]).1;
     server.write(BUNDLE, format!("{other}{ec}{}", ground.bundle).as_bytes());
@@ -299,7 +304,7 @@ fn what_the_registry_takes_is_no_fault() {
     server.write(BUNDLE, expired(server).as_bytes());
     accepts("out of date", &[(KEY_CHECK, "notice certificate-expired")]);
     ground.config("version: 0.1", "version: '0.1'");
-    record(&ground.lab, SETTINGS, "near-miss-version-in-quotes");
+    ground.record(SETTINGS, "near-miss-version-in-quotes");
     accepts("the version in quotes", &[]);
     ground.storage(
         "\"maintenance\":{\"uploadpurging\":{\"enabled\":true,\"age\":\"168h\",\"interval\":\"24h\",\
@@ -309,13 +314,13 @@ fn what_the_registry_takes_is_no_fault() {
     ground.storage("\"maintenance\":{\"uploadpurging\":{\"enabled\":false}}");
     accepts("no purging", &[(GARBAGE, "notice purging-off")]);
     ground.config("\"delete\":{\"enabled\":true}", "\"delete\":{\"enabled\":\"true\"}");
-    record(&ground.lab, GARBAGE, "faulty-deletes-by-a-text");
+    ground.record(GARBAGE, "faulty-deletes-by-a-text");
     accepts("deletes by a text", &[(GARBAGE, "warning deletes-disabled")]);
     ground.append("compatibility: {schema1: {enabled: true}}");
-    record(&ground.lab, SETTINGS, "faulty-schema1");
+    ground.record(SETTINGS, "faulty-schema1");
     accepts("schema1", &[(SETTINGS, "notice schema1")]);
     ground.append("cache: {blobdescriptor: inmemory}");
-    record(&ground.lab, SETTINGS, "faulty-key-in-the-wrong-place");
+    ground.record(SETTINGS, "faulty-key-in-the-wrong-place");
     accepts("a key in the wrong place", &[(SETTINGS, "notice unknown-key")]);
     ground.config("    interval: 10s", "    interval: 10");
     accepts("nanoseconds", &[]);
@@ -496,7 +501,7 @@ fn what_rails_cannot_sign_with_is_told_without_rails() {
         server.must("sh", &["-c", &change.replace("KEY", KEY)]);
         let report = Report::on(&format!("{KEY_CHECK},{KEY_PAIR}"), server, &[]);
         assert_eq!(report.codes(KEY_CHECK), [format!("error {code}")], "{change}: {}", report.ran);
-        record(&ground.lab, KEY_CHECK, &format!("faulty-{code}"));
+        ground.record(KEY_CHECK, &format!("faulty-{code}"));
         for [.., caused_by] in report.findings(KEY_PAIR) {
             assert_eq!(caused_by, KEY_CHECK, "{change}: {}", report.ran);
         }
@@ -529,7 +534,7 @@ fn garbage_is_told_by_its_schedule() {
         server.write(CRONTAB, crontab);
         let report = Report::on(GARBAGE, server, &[]);
         assert_eq!(report.codes(GARBAGE), expected, "{case}: {}", report.ran);
-        record(&ground.lab, GARBAGE, case);
+        ground.record(GARBAGE, case);
     };
     let direct = "registry garbage-collect /var/opt/gitlab/registry/config.yml";
     told("healthy", WEEKLY, &[]);
@@ -563,13 +568,4 @@ fn garbage_is_told_by_its_schedule() {
     assert!(matches!(ground.start(), Start::Listens));
     let collected = server.run(REGISTRY, &["garbage-collect", "--dry-run", CONFIG]);
     assert!(collected.succeeded(), "{collected}");
-}
-
-/// Keeps what gldoctor sees on the server as a case of a check.
-fn record(lab: &Lab, check: &str, case: &str) {
-    let file = lab.dir().join("recording.json");
-    let file = file.to_str().unwrap();
-    lab.server.gldoctor(&["bundle", "--quiet", "--only", check, "--timeout", "2s", "-o", file]);
-    keep(check, case, &fs::read_to_string(file).unwrap());
-    fs::remove_file(file).unwrap();
 }

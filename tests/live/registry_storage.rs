@@ -6,7 +6,7 @@ use crate::lab::{HOST, Lab, NGINX, REGISTRY, SERVER};
 use crate::node::Ran;
 use crate::object_store;
 use crate::pki::{self, Authority};
-use crate::site::{API, CONFIG, Report, keep};
+use crate::site::{API, CONFIG, Report, record};
 
 const CHECK: &str = "registry/storage-driver";
 
@@ -101,14 +101,6 @@ fn gitlab_rb_alone_tells_as_much() {
     assert_eq!(told("registry['storage'] = { 'oss' => {} }"), ["warning removed-driver"]);
 }
 
-fn record(lab: &Lab, case: &str) {
-    let file = lab.dir().join("recording.json");
-    let file = file.to_str().unwrap();
-    lab.server.gldoctor(&["bundle", "-q", "--only", CHECK, "--timeout", "2s", "-o", file]);
-    keep(CHECK, case, &std::fs::read_to_string(file).unwrap());
-    std::fs::remove_file(file).unwrap();
-}
-
 #[test]
 fn what_the_registry_refuses_is_found_in_its_own_words() {
     let Some(lab) = Lab::start(&[REGISTRY]) else { return };
@@ -163,10 +155,10 @@ fn what_the_registry_refuses_is_found_in_its_own_words() {
         assert!(said.contains(words[0]), "{storage}: {words:?} is not in {said}");
         assert!(!report.ran.stdout.contains("hush"), "{}", report.ran);
         if storage.contains("5M") {
-            record(&lab, "faulty-chunk-size");
+            record(&lab, &lab.server, &[], CHECK, "faulty-chunk-size");
         }
         if storage.contains("inmemory") {
-            record(&lab, "faulty-two-drivers");
+            record(&lab, &lab.server, &[], CHECK, "faulty-two-drivers");
         }
     }
     // What does not start does not answer, and the report says which of the two is the cause.
@@ -195,10 +187,10 @@ fn what_the_registry_starts_with_passes() {
         let report = judged(&lab);
         assert_eq!(report.status(CHECK), "passed", "{storage}: {}", report.ran);
         if storage.contains("maxthreads") {
-            record(&lab, "healthy-folder");
+            record(&lab, &lab.server, &[], CHECK, "healthy-folder");
         }
         if storage.contains("chunksize") {
-            record(&lab, "near-miss-numbers-as-text");
+            record(&lab, &lab.server, &[], CHECK, "near-miss-numbers-as-text");
         }
     }
     // It starts, too, and loses everything at each restart.
@@ -225,13 +217,13 @@ fn folders_are_open_to_their_accounts_and_to_nobody_needless() {
     // What the package itself leaves.
     assert!(may("registry") && may("git"));
     assert_eq!(judged(&lab).status(CHECK), "passed", "{}", judged(&lab).ran);
-    record(&lab, "healthy-package");
+    record(&lab, &lab.server, &[], CHECK, "healthy-package");
 
     shell(&format!("chown root:root {root} && chmod 755 {root}"));
     assert!(!may("registry") && !may("git"));
     let report = judged(&lab);
     assert_eq!(report.codes(CHECK), ["error folder-refused"]);
-    record(&lab, "faulty-folder-refused");
+    record(&lab, &lab.server, &[], CHECK, "faulty-folder-refused");
 
     shell(&format!("chown registry:registry {root} && chmod 700 {root}"));
     assert!(may("registry") && !may("git"));
@@ -252,7 +244,7 @@ fn folders_are_open_to_their_accounts_and_to_nobody_needless() {
 
     shell(&format!("mv {root} {root}.away"));
     assert_eq!(judged(&lab).codes(CHECK), ["error folder-missing"]);
-    record(&lab, "faulty-folder-missing");
+    record(&lab, &lab.server, &[], CHECK, "faulty-folder-missing");
     shell(&format!("touch {root}"));
     assert_eq!(judged(&lab).codes(CHECK), ["error not-a-folder"]);
 
@@ -296,7 +288,7 @@ fn an_object_store_is_asked_without_credentials() {
     let registry = start_registry(server);
     let health = || server.must("curl", &["-sS", "http://localhost:5001/debug/health"]);
     assert_eq!(judged(&lab).status(CHECK), "passed", "{}", judged(&lab).ran);
-    record(&lab, "healthy-object-store");
+    record(&lab, &lab.server, &[], CHECK, "healthy-object-store");
     assert_eq!(health().trim(), "{}");
     registry.stop();
 
@@ -320,7 +312,7 @@ fn an_object_store_is_asked_without_credentials() {
         let report = judged(&lab);
         assert_eq!(report.codes(CHECK), [format!("error {code}")], "{}", report.ran);
         if code == "store-not-trusted" {
-            record(&lab, "faulty-store-not-trusted");
+            record(&lab, &lab.server, &[], CHECK, "faulty-store-not-trusted");
             let said = report.evidence(CHECK, "the registry says");
             let registry = start_registry(server);
             std::thread::sleep(std::time::Duration::from_secs(5));
@@ -345,7 +337,7 @@ fn an_object_store_is_asked_without_credentials() {
     std::thread::sleep(std::time::Duration::from_secs(6));
     let report = Report::on(&format!("{CHECK},{API}"), server, &[]);
     assert_eq!(report.codes(CHECK), ["error store-unreachable"], "{}", report.ran);
-    record(&lab, "faulty-store-unreachable");
+    record(&lab, &lab.server, &[], CHECK, "faulty-store-unreachable");
     let causes: Vec<_> =
         report.findings(API).iter().map(|[_, code, _, cause]| (*code, *cause)).collect();
     assert!(causes.contains(&("unhealthy", CHECK)), "{causes:?}: {}", report.ran);

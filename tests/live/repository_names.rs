@@ -5,21 +5,13 @@ use crate::gitlab::Gitlab;
 use crate::lab::{HOST, Lab, REGISTRY, SKOPEO};
 use crate::node::Ran;
 use crate::pki;
-use crate::site::{CONFIG, Report, keep};
+use crate::site::{CONFIG, Report, record};
 
 const CHECK: &str = "registry/repository-names";
 const ROOT: &str = "/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry/v2";
 
 fn collect(lab: &Lab, config: &str) -> Ran {
     lab.server.run("docker-registry", &["garbage-collect", "--dry-run", config])
-}
-
-fn record(lab: &Lab, case: &str) {
-    let file = lab.dir().join("recording.json");
-    let file = file.to_str().unwrap();
-    lab.server.gldoctor(&["bundle", "-q", "--only", CHECK, "-o", file]);
-    keep(CHECK, case, &std::fs::read_to_string(file).unwrap());
-    std::fs::remove_file(file).unwrap();
 }
 
 #[test]
@@ -40,16 +32,16 @@ fn clients_and_garbage_collection_agree() {
     };
     assert_eq!(judged().status(CHECK), "passed", "{}", judged().ran);
     assert!(collect(&lab, CONFIG).succeeded());
-    record(&lab, "healthy");
+    record(&lab, &lab.server, &[], CHECK, "healthy");
     // Good names, although some people fear them, and folders that are no repositories.
     shell("cp -a group good__name.x && mkdir -p lost+found .Trash/x _empty");
     assert!(named("good__name.x/demo-app"));
     assert_eq!(judged().status(CHECK), "passed", "{}", judged().ran);
-    record(&lab, "near-miss-feared-names");
+    record(&lab, &lab.server, &[], CHECK, "near-miss-feared-names");
     shell("cp -a group a--b");
     assert!(named("a--b/demo-app") && collect(&lab, CONFIG).succeeded());
     assert_eq!(judged().codes(CHECK), ["notice double-dash"]);
-    record(&lab, "faulty-double-dash");
+    record(&lab, &lab.server, &[], CHECK, "faulty-double-dash");
     shell("rm -r a--b good__name.x");
 
     for bad in ["Group", "x/Group", "group-", "gr..oup", "gr___oup", "-group"] {
@@ -60,7 +52,7 @@ fn clients_and_garbage_collection_agree() {
         assert_eq!(collected.succeeded(), bad == "Group", "{bad}: {collected}");
         assert_eq!(judged().codes(CHECK), ["error name-refused"], "{bad}");
         if bad == "Group" {
-            record(&lab, "faulty-capitals");
+            record(&lab, &lab.server, &[], CHECK, "faulty-capitals");
         }
         shell(&format!("rm -r ./{bad} && rm -rf x"));
     }
@@ -76,7 +68,7 @@ fn clients_and_garbage_collection_agree() {
     let collected = collect(&lab, CONFIG);
     assert!(collected.succeeded() && doomed(&collected) > before, "{collected}");
     assert_eq!(judged().codes(CHECK), ["error name-hidden"], "{}", judged().ran);
-    record(&lab, "faulty-hidden");
+    record(&lab, &lab.server, &[], CHECK, "faulty-hidden");
     shell("mv _group group && mv group/demo-app/_layers group/demo-app/_layers.away");
     let collected = collect(&lab, CONFIG);
     assert!(collected.succeeded() && doomed(&collected) > before, "{collected}");
@@ -96,7 +88,7 @@ fn clients_and_garbage_collection_agree() {
     for check in [CHECK, "storage/empty-tags"] {
         assert_eq!(Report::on(check, &lab.server, &[]).status(check), "unknown");
     }
-    record(&lab, "cannot-look-no-lock-file");
+    record(&lab, &lab.server, &[], CHECK, "cannot-look-no-lock-file");
     shell("mkdir ../../lockfiles && touch ../../lockfiles/filesystem-in-use");
     assert_eq!(judged().codes(CHECK), ["error name-refused"]);
     lab.server.edit(CONFIG, |text| text.replace("enabled: prefer", "enabled: true"));

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use crate::gitlab::{Gitlab, REGISTRY_URL, Running};
+use crate::http::{HttpServer, Response};
 use crate::lab::{HOST, Lab, NGINX, REGISTRY, SKOPEO};
 use crate::node::{Node, Ran};
 use crate::pki;
@@ -94,14 +96,7 @@ impl Site {
 
     /// Keeps what gldoctor sees on a node as a case of a check.
     pub(crate) fn record(&self, node: &Node, arguments: &[&str], check: &str, case: &str) {
-        let file = self.lab.dir().join("recording.json");
-        let file = file.to_str().unwrap();
-        let patience = ["--timeout", "2s"];
-        let patience = if arguments.contains(&patience[0]) { &[] } else { &patience[..] };
-        let bundle = ["bundle", "--quiet", "--only", check, "-o", file];
-        node.gldoctor(&[&bundle[..], patience, arguments].concat());
-        keep(check, case, &fs::read_to_string(file).unwrap());
-        fs::remove_file(file).unwrap();
+        record(&self.lab, node, arguments, check, case);
     }
 
     /// The same on the client, about the registry's public address.
@@ -113,6 +108,28 @@ impl Site {
     pub(crate) fn record_from_inside(&self, check: &str, case: &str) {
         self.record(&self.lab.server, &[], check, case);
     }
+}
+
+/// A server behind nginx whose answer can be changed, and the way to change it.
+pub(crate) fn changeable(site: &Site) -> (HttpServer, impl Fn(Response) + use<>) {
+    let answer = Arc::new(Mutex::new(Response::new(404, "")));
+    let shown = Arc::clone(&answer);
+    let server = HttpServer::tcp(site.lab.server.listen("127.0.0.1", 8181), move |_| {
+        shown.lock().unwrap().clone()
+    });
+    (server, move |response| *answer.lock().unwrap() = response)
+}
+
+/// Keeps what gldoctor sees on a node of a lab as a case of a check.
+pub(crate) fn record(lab: &Lab, node: &Node, arguments: &[&str], check: &str, case: &str) {
+    let file = lab.dir().join("recording.json");
+    let file = file.to_str().unwrap();
+    let patience = ["--timeout", "2s"];
+    let patience = if arguments.contains(&patience[0]) { &[] } else { &patience[..] };
+    let bundle = ["bundle", "--quiet", "--only", check, "-o", file];
+    node.gldoctor(&[&bundle[..], patience, arguments].concat());
+    keep(check, case, &fs::read_to_string(file).unwrap());
+    fs::remove_file(file).unwrap();
 }
 
 /// Makes a recording a case of a check. That happens only on request, since every recording holds

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::gitlab::{Gitlab, REGISTRY_NAME, REGISTRY_URL, Running};
 use crate::lab::{HOST, Lab, NGINX, REGISTRY, SKOPEO};
-use crate::pki::{self, Authority, Certificate};
+use crate::pki::{self, Authority, Certificate, in_der};
 use crate::rails::{PASSWORD, USER};
 
 const DROP_IN: &str = "/usr/local/share/ca-certificates";
@@ -88,12 +88,6 @@ impl Scene {
         let left = self.findings();
         assert!(left.is_empty(), "{codes:?}: {left:#?}");
     }
-}
-
-/// The same certificate in DER.
-fn in_der(pem: &str) -> Vec<u8> {
-    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    data_encoding::BASE64.decode(body.as_bytes()).unwrap()
 }
 
 #[test]

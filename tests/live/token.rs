@@ -1,8 +1,6 @@
 //! The token flow: `registry/auth`, `registry/token` and `registry/read-only` against a real
 //! registry and a stand-in for GitLab; skopeo has to come to the same end.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
 
 use crate::clock::{Clock, start_chronyd};
@@ -12,7 +10,7 @@ use crate::lab::{CHRONYD, DOCKERD, FAKETIME, HOST, Lab, SERVER};
 use crate::node::Node;
 use crate::pki;
 use crate::rails::{PASSWORD, Tokens, USER};
-use crate::site::{CONFIG, NGINX_CONF, Report, Site};
+use crate::site::{CONFIG, NGINX_CONF, Report, Site, changeable};
 
 const AUTH: &str = "registry/auth";
 const TOKEN: &str = "registry/token";
@@ -364,16 +362,6 @@ fn what_gitlab_answers_has_its_meaning() {
     // The registry goes on, but GitLab is gone.
     running.nginx.stop();
     drop(running.rails);
-}
-
-/// A server behind nginx whose answer can be changed, and the way to change it.
-fn changeable(site: &Site) -> (HttpServer, impl Fn(Response) + use<>) {
-    let answer = Arc::new(Mutex::new(Response::new(404, "")));
-    let shown = Arc::clone(&answer);
-    let server = HttpServer::tcp(site.lab.server.listen("127.0.0.1", 8181), move |_| {
-        shown.lock().unwrap().clone()
-    });
-    (server, move |response| *answer.lock().unwrap() = response)
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::gitlab::{Gitlab, REGISTRY_NAME, REGISTRY_URL, Running};
 use crate::lab::{DOCKERD, HOST, Lab, NGINX, REGISTRY, SKOPEO};
 use crate::node::{Node, Ran};
-use crate::pki::{self, Authority, Certificate};
+use crate::pki::{self, Authority, Certificate, in_der, utf16};
 use crate::rails::{PASSWORD, USER};
 
 /// What the commands of a remedy call, where nobody has to become root and nothing supervises.
@@ -194,24 +194,6 @@ fn accepted(scene: &Scene, case: &str, notices: &[&str]) {
     assert_eq!(doctor.codes("trust/docker"), notices, "{case}");
 }
 
-/// A certificate in DER.
-fn in_der(scene: &Scene, pem: &str) -> Vec<u8> {
-    let file = scene.lab.dir().join("to-der.crt");
-    std::fs::write(&file, pem).unwrap();
-    let output = std::process::Command::new("openssl")
-        .args(["x509", "-outform", "DER", "-in"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    output.stdout
-}
-
-fn utf16(text: &str) -> Vec<u8> {
-    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
-    units.flat_map(u16::to_le_bytes).collect()
-}
-
 #[test]
 fn files_that_go_does_not_read_are_mended() {
     let Some(scene) = Scene::start(&[]) else { return };
@@ -222,7 +204,7 @@ fn files_that_go_does_not_read_are_mended() {
     let labelled = root.replace(" CERTIFICATE", " X509 CERTIFICATE");
     let file = format!("{REGISTRY_NAME}/ca.crt");
     for (code, content) in [
-        ("der", in_der(&scene, root)),
+        ("der", in_der(root)),
         ("byte-order-mark", [b"\xef\xbb\xbf", root.as_bytes()].concat()),
         ("indented", indented.into_bytes()),
         ("glued-markers", glued.into_bytes()),

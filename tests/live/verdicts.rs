@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::gitlab::{Gitlab, REGISTRY_NAME, REGISTRY_URL, Running};
 use crate::lab::{HOST, Lab, NGINX, REGISTRY, SKOPEO};
-use crate::pki::{self, Authority, Certificate};
+use crate::pki::{self, Authority, Certificate, in_der, utf16};
 use crate::rails::{PASSWORD, USER};
 
 const STORE: &str = "/run/store.crt";
@@ -147,16 +147,6 @@ impl Scene {
 fn leaf_of(certificate: &Certificate) -> String {
     let pem = certificate.pem();
     pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned()
-}
-
-fn in_der(pem: &str) -> Vec<u8> {
-    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    data_encoding::BASE64.decode(body.as_bytes()).unwrap()
-}
-
-fn utf16(text: &str) -> Vec<u8> {
-    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
-    units.flat_map(u16::to_le_bytes).collect()
 }
 
 #[test]

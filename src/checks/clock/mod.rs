@@ -15,5 +15,5 @@ mod words;
 pub(super) static GROUP: Group = Group {
     name: "clock",
     about: "the clock, its time servers, and what keeps it",
-    checks: &[&sync::CHECK, &offset::CHECK, &peers::CHECK, &gitaly::CHECK],
+    checks: &[&offset::CHECK, &sync::CHECK, &peers::CHECK, &gitaly::CHECK],
 };

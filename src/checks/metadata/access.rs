@@ -3,38 +3,27 @@
 use camino::Utf8Path;
 
 use super::words::DataType;
+use crate::checks::access::{ENTER, LIST, READ, may};
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Verdict, docs};
 use crate::host::Unknown;
 use crate::host::account::Account;
 use crate::host::files::{Access, AccessCount, ExportTree, Role};
 
-/// Whether an account may do with an entry what it has to.
-#[derive(Debug, PartialEq, Eq)]
-enum May {
-    Yes,
-    No,
-    /// What is not known would decide.
-    Unclear,
-}
-
-fn may(account: Option<&Account>, access: &Access) -> May {
+/// Whether an account may do with an entry what it has to; `None` where what is not known would
+/// decide.
+fn reads(account: Option<&Account>, access: &Access) -> Option<bool> {
     let needed = match access.role {
-        Role::Parent => 0o1,
-        Role::Folder => 0o5,
-        Role::Chunk => 0o4,
+        Role::Parent => ENTER,
+        Role::Folder => LIST,
+        Role::Chunk => READ,
     };
     let has = |shift: u32| (access.mode >> shift) & needed == needed;
-    let decided = |may: bool| if may { May::Yes } else { May::No };
-    match account {
+    if has(0) && has(3) && has(6) {
         // With all three saying the same, it does not matter who asks.
-        _ if has(0) && has(3) && has(6) => May::Yes,
-        None => May::Unclear,
-        Some(account) if account.uid == access.uid => decided(has(6)),
-        Some(_) if access.acl => May::Unclear,
-        Some(account) if account.gids.contains(&access.gid) => decided(has(3)),
-        Some(_) => decided(has(0)),
+        return Some(true);
     }
+    may(account?, access, needed)
 }
 
 /// GitLab's account.
@@ -53,17 +42,17 @@ pub(super) fn judge(
     reader: Reader<'_>,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let judged = |wanted: May| {
+    let judged = |wanted: Option<bool>| {
         tree.access
             .iter()
-            .filter(move |it| may(reader.account, &it.access) == wanted)
+            .filter(move |it| reads(reader.account, &it.access) == wanted)
             .collect::<Vec<_>>()
     };
-    let refused = judged(May::No);
+    let refused = judged(Some(false));
     if !refused.is_empty() {
         verdict.add([finding(data, folder, reader.name, &refused)]);
     }
-    if let Some(first) = judged(May::Unclear).first() {
+    if let Some(first) = judged(None).first() {
         let why = format!(
             "{}: neither its permissions nor the accounts of this system decide it",
             first.first
@@ -122,22 +111,22 @@ mod tests {
     #[test]
     fn the_nearest_bits_decide() {
         let cases = [
-            (access(Role::Chunk, 0, 0, 0o644), May::Yes),
-            (access(Role::Chunk, 0, 0, 0o640), May::No),
-            (access(Role::Chunk, 0, 998, 0o640), May::Yes),
-            (access(Role::Chunk, 998, 0, 0o400), May::Yes),
-            (access(Role::Chunk, 998, 998, 0o044), May::No),
-            (access(Role::Folder, 0, 0, 0o755), May::Yes),
-            (access(Role::Folder, 0, 0, 0o754), May::No),
-            (access(Role::Parent, 0, 0, 0o711), May::Yes),
-            (access(Role::Parent, 0, 0, 0o700), May::No),
-            (Access { acl: true, ..access(Role::Chunk, 0, 0, 0o640) }, May::Unclear),
+            (access(Role::Chunk, 0, 0, 0o644), Some(true)),
+            (access(Role::Chunk, 0, 0, 0o640), Some(false)),
+            (access(Role::Chunk, 0, 998, 0o640), Some(true)),
+            (access(Role::Chunk, 998, 0, 0o400), Some(true)),
+            (access(Role::Chunk, 998, 998, 0o044), Some(false)),
+            (access(Role::Folder, 0, 0, 0o755), Some(true)),
+            (access(Role::Folder, 0, 0, 0o754), Some(false)),
+            (access(Role::Parent, 0, 0, 0o711), Some(true)),
+            (access(Role::Parent, 0, 0, 0o700), Some(false)),
+            (Access { acl: true, ..access(Role::Chunk, 0, 0, 0o640) }, None),
         ];
         for (access, expected) in cases {
-            assert_eq!(may(Some(&git()), &access), expected, "{access:?}");
+            assert_eq!(reads(Some(&git()), &access), expected, "{access:?}");
         }
-        assert_eq!(may(None, &access(Role::Chunk, 0, 0, 0o644)), May::Yes);
-        assert_eq!(may(None, &access(Role::Chunk, 0, 0, 0o640)), May::Unclear);
+        assert_eq!(reads(None, &access(Role::Chunk, 0, 0, 0o644)), Some(true));
+        assert_eq!(reads(None, &access(Role::Chunk, 0, 0, 0o640)), None);
     }
 
     #[test]

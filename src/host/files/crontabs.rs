@@ -1,11 +1,10 @@
 //! Where cron looks, for the questions about what it is told to run.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::open::{Opened, is_missing, open, place, refusal};
+use super::open::{self, is_missing, place, refusal};
 use super::walk::Unread;
 use crate::host::{Scope, Unknown};
 
@@ -76,10 +75,7 @@ pub(super) fn names(scope: &Scope, folder: &Utf8Path) -> std::io::Result<Vec<Str
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
 }
 
-/// The text of a file; `None` where there is no file. What is not UTF-8 is replaced.
+/// The text of a file that cron reads or runs; `None` where there is no file.
 pub(super) fn text(scope: &Scope, path: &Utf8Path) -> Result<Option<String>, Unknown> {
-    let Opened::File { handle, .. } = open(scope, path)? else { return Ok(None) };
-    let mut content = Vec::new();
-    handle.take(MAX_TEXT).read_to_end(&mut content).map_err(|error| refusal(path, &error))?;
-    Ok(Some(String::from_utf8_lossy(&content).into_owned()))
+    open::text(scope, path, MAX_TEXT)
 }

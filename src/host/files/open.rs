@@ -83,6 +83,24 @@ pub(in crate::host) fn open(scope: &Scope, path: &Utf8Path) -> Result<Opened, Un
     }
 }
 
+/// The whole lines in the first `limit` bytes of a file; `None` where there is no file. What is not
+/// UTF-8 is replaced.
+pub(in crate::host) fn text(
+    scope: &Scope,
+    path: &Utf8Path,
+    limit: u64,
+) -> Result<Option<String>, Unknown> {
+    let Opened::File { handle, .. } = open(scope, path)? else { return Ok(None) };
+    let mut content = Vec::new();
+    handle.take(limit).read_to_end(&mut content).map_err(|error| refusal(path, &error))?;
+    if content.len() as u64 == limit {
+        // The last line may be cut in the middle of a number.
+        let end = content.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        content.truncate(end);
+    }
+    Ok(Some(String::from_utf8_lossy(&content).into_owned()))
+}
+
 /// The very thing that was located, opened for reading. To open it by name once more would leave
 /// somebody the time to put a device there.
 fn readable(found: &Handle) -> io::Result<Handle> {

@@ -1,13 +1,12 @@
 //! Question: does a service find its trusted certificates elsewhere than the system does?
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Directory;
-use super::open::{Opened, open};
+use super::open::text;
 use super::system_trust::{BUNDLES, FOLDERS, TrustedFiles, collect};
 use crate::host::{Machine, Question, Scope, Unknown};
 use crate::parse::setting::Located;
@@ -79,8 +78,8 @@ fn variables(scope: &Scope, unit: &str) -> Result<Vec<Variable>, Unknown> {
     let mut found = Found::default();
     for folder in FOLDERS_OF_UNITS {
         let path = Utf8Path::new(folder).join(unit);
-        if let Some(content) = content(scope, &path)? {
-            found.add(&path, TrustVariables::of_unit(&content));
+        if let Some(text) = text(scope, &path, LIMIT)? {
+            found.add(&path, TrustVariables::of_unit(&text));
             break;
         }
     }
@@ -93,13 +92,13 @@ fn variables(scope: &Scope, unit: &str) -> Result<Vec<Variable>, Unknown> {
         }
     }
     for path in drop_ins.values() {
-        if let Some(content) = content(scope, path)? {
-            found.add(path, TrustVariables::of_unit(&content));
+        if let Some(text) = text(scope, path, LIMIT)? {
+            found.add(path, TrustVariables::of_unit(&text));
         }
     }
     for path in std::mem::take(&mut found.environment_files) {
-        if let Some(content) = content(scope, &path)? {
-            found.add(&path, TrustVariables::of_environment_file(&content));
+        if let Some(text) = text(scope, &path, LIMIT)? {
+            found.add(&path, TrustVariables::of_environment_file(&text));
         }
     }
     let both = [found.file, found.folders].into_iter().flatten();
@@ -129,14 +128,6 @@ impl Found {
         let files = read.environment_files.into_iter().map(Utf8PathBuf::from);
         self.environment_files.extend(files.filter(|path| path.is_absolute()));
     }
-}
-
-/// A small file; `None` where there is none, or none of that size.
-fn content(scope: &Scope, path: &Utf8Path) -> Result<Option<Vec<u8>>, Unknown> {
-    let Opened::File { handle, size } = open(scope, path)? else { return Ok(None) };
-    let mut content = Vec::new();
-    let read = handle.take(LIMIT).read_to_end(&mut content);
-    Ok((size <= LIMIT && read.is_ok()).then_some(content))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::subject::Subject;
+use crate::checks::access::{ALL, ENTER, READ, may};
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Severity, Verdict};
 use crate::host::account::{Account, AccountOf};
@@ -26,15 +27,6 @@ const INSIDE: [&str; 5] = [
     "docker/registry/v2/blobs",
     "docker/registry/v2/repositories",
 ];
-
-/// Enter, list, and make or remove entries.
-const ALL: u32 = 0o7;
-
-/// Enter.
-const ENTER: u32 = 0o1;
-
-/// Read.
-const READ: u32 = 0o4;
 
 /// An account that uses the storage.
 struct User {
@@ -271,21 +263,6 @@ fn first_obstacle<'a>(
     Obstacle::None
 }
 
-/// Whether an account has all of the permissions; `None` where an access control list decides.
-fn may(account: &Account, facts: &Facts, needed: u32) -> Option<bool> {
-    let has = |shift: u32| (facts.mode >> shift) & needed == needed;
-    if account.uid == 0 {
-        return Some(true);
-    }
-    if account.uid == facts.uid {
-        return Some(has(6));
-    }
-    if facts.acl {
-        return None;
-    }
-    Some(if account.gids.contains(&facts.gid) { has(3) } else { has(0) })
-}
-
 fn refused(
     subject: &Subject<'_>,
     root: &Utf8Path,
@@ -389,28 +366,4 @@ pub(super) async fn look_at_key_file(
             );
         verdict.add([finding]);
     }
-}
-
-#[test]
-fn the_nearest_bits_decide() {
-    let facts = |uid, gid, mode, acl| Facts {
-        kind: Kind::Directory,
-        size: 0,
-        mode,
-        uid,
-        gid,
-        owner: None,
-        group: None,
-        modified: jiff::Timestamp::UNIX_EPOCH,
-        link: None,
-        acl,
-    };
-    let account = Account { uid: 993, gids: [993].into() };
-    let may = |facts: Facts| may(&account, &facts, ALL);
-    assert_eq!(may(facts(993, 998, 0o770, false)), Some(true));
-    assert_eq!(may(facts(0, 993, 0o770, false)), Some(true));
-    assert_eq!(may(facts(0, 0, 0o777, false)), Some(true));
-    assert_eq!(may(facts(0, 0, 0o755, false)), Some(false));
-    assert_eq!(may(facts(993, 0, 0o077, false)), Some(false));
-    assert_eq!(may(facts(0, 0, 0o750, true)), None);
 }

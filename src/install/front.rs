@@ -90,11 +90,11 @@ pub async fn fronts(host: &Host) -> Result<Vec<Front>, Unknown> {
 async fn package(host: &Host) -> Result<Files, Unknown> {
     let mut read = Vec::new();
     for path in nginx::GENERATED {
-        if let Some(nginx) = nginx_file(host, path.into()).await? {
+        if let Some(nginx) = generated_file(host, path).await? {
             read.push((Utf8PathBuf::from(path), nginx));
         }
     }
-    let main = if read.is_empty() { None } else { nginx_file(host, PACKAGE_MAIN.into()).await? };
+    let main = if read.is_empty() { None } else { generated_file(host, PACKAGE_MAIN).await? };
     Ok(Files {
         main: main.unwrap_or_default().outside,
         main_path: PACKAGE_MAIN.into(),
@@ -122,6 +122,18 @@ async fn own(host: &Host) -> Result<Files, Unknown> {
         }
     }
     Ok(Files { main: outside, main_path, read, folder, generated: false })
+}
+
+/// A file that reconfigure wrote. One that cannot be read leaves the way to the registry open.
+async fn generated_file(host: &Host, path: &str) -> Result<Option<Nginx>, Unknown> {
+    match host.ask(ReadFile::<Nginx>::at(path)).await? {
+        File::Missing => Ok(None),
+        File::Read(nginx) => Ok(Some(nginx)),
+        other => {
+            let obstacle = other.obstacle().unwrap_or_default();
+            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
+        }
+    }
 }
 
 /// `None` where there is no such file, or where nginx would not read it either.

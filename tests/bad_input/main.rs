@@ -33,6 +33,11 @@ const INDIFFERENT: &[(&str, &str)] = &[
     ("trust", "/etc/gitlab/gitlab.rb"),
     // And with the registry's own settings: what it runs with stands in its config.yml.
     ("registry", "/etc/gitlab/gitlab.rb"),
+    // The other way round, GitLab's address stands in gitlab.rb.
+    ("registry/auth", "/var/opt/gitlab/gitlab-rails/etc/gitlab.yml"),
+    // It is the package's nginx that passes requests on, and a list of types sets no header.
+    ("registry/proxy-headers", "/etc/nginx/nginx.conf"),
+    ("registry/proxy-headers", "/opt/gitlab/embedded/conf/mime.types"),
     // A client that can read nothing there goes on with the system's store, and says nothing.
     ("trust", "/etc/gitlab-runner/certs/ca.crt"),
     ("trust", "/etc/gitlab-runner/certs/my-host.internal.crt"),

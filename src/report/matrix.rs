@@ -73,7 +73,7 @@ mod tests {
     fn cell(client: &'static str, accepted: Option<bool>) -> Cell {
         let error = (accepted == Some(false)).then(|| "x509: no".to_owned());
         let why = "the rule".to_owned();
-        Cell { client, accepted, through: None, error, why, verifies: true }
+        Cell { client, accepted, through: None, error, why, verifies: true, connects: true }
     }
 
     #[test]

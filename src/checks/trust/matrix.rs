@@ -45,7 +45,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
     verdict.add(matrix.rows.iter().filter_map(disagreement));
     for row in &matrix.rows {
-        for cell in row.clients.iter().filter(|cell| cell.is_untold()) {
+        for cell in row.of_its_clients().filter(|cell| cell.is_untold()) {
             let why = Unknown::Unreadable(cell.why.clone());
             verdict.untold(format!("what {} says of {}", cell.client, row.endpoint), why);
         }
@@ -56,7 +56,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
 /// Some clients refuse, or all of them. What that breaks, the check of the refusing client says.
 fn disagreement(row: &Row) -> Option<Finding> {
     let who = |accepts: bool| -> Vec<&str> {
-        let cells = row.clients.iter().filter(|cell| cell.accepted == Some(accepts));
+        let cells = row.of_its_clients().filter(|cell| cell.accepted == Some(accepts));
         cells.map(|cell| cell.client).collect()
     };
     let (accept, refuse) = (who(true), who(false));
@@ -71,7 +71,7 @@ fn disagreement(row: &Row) -> Option<Finding> {
         ),
     };
     let finding = Finding::notice(code, &row.endpoint, message).docs(docs::SSL_TROUBLE);
-    let finding = row.clients.iter().fold(finding, |finding, cell| {
+    let finding = row.of_its_clients().fold(finding, |finding, cell| {
         let verdict = match cell.accepted {
             Some(true) => "accepts",
             Some(false) => "refuses",
@@ -128,6 +128,10 @@ pub struct Cell {
     pub why: String,
     /// Whether it verifies this endpoint at all; if not, there is no verdict to tell.
     pub verifies: bool,
+    /// Whether its settings let it connect there at all. Where not, it is told what it would say,
+    /// and nothing is wrong with that.
+    #[serde(skip)]
+    pub(crate) connects: bool,
 }
 
 /// What all cells have in common.
@@ -217,6 +221,7 @@ async fn cell(
     shown: &Shown,
     ground: &Ground,
 ) -> Cell {
+    let connects = client.connects_to(endpoint);
     let untold = |verifies: bool, why: String| Cell {
         client: client.who.name(),
         accepted: None,
@@ -224,6 +229,7 @@ async fn cell(
         error: None,
         why,
         verifies,
+        connects,
     };
     let Equipped { store, unverified } = match client.equip(host, &ground.known, endpoint).await {
         Ok(equipped) => equipped,
@@ -240,6 +246,14 @@ async fn cell(
         error: verdict.error,
         why: verdict.why,
         verifies: true,
+        connects,
+    }
+}
+
+impl Row {
+    /// What those say that have to do with the endpoint.
+    fn of_its_clients(&self) -> impl Iterator<Item = &Cell> {
+        self.clients.iter().filter(|cell| cell.connects)
     }
 }
 

@@ -52,6 +52,8 @@ pub(in crate::checks::trust) struct Equipped {
 pub(in crate::checks::trust) struct Present {
     pub(in crate::checks::trust) who: Who,
     everywhere: Result<Arc<Store>, Unknown>,
+    /// All the servers that it connects to; `None` where it may connect to any.
+    servers: Option<Vec<Endpoint>>,
 }
 
 /// The addresses that decide which folder of certificates is read.
@@ -151,7 +153,17 @@ impl Present {
     /// A client, whether or not it is on this host.
     pub(in crate::checks::trust) async fn of(host: &Host, who: Who) -> Self {
         let everywhere = everywhere(host, who).await;
-        Self { who, everywhere: everywhere.map(|files| store(who.client(), &files)) }
+        let servers = match who {
+            Who::Runner => servers_of_runner(host).await,
+            _ => None,
+        };
+        Self { who, everywhere: everywhere.map(|files| store(who.client(), &files)), servers }
+    }
+
+    /// Whether the client ever connects there, as far as its settings tell.
+    pub(in crate::checks::trust) fn connects_to(&self, endpoint: &Endpoint) -> bool {
+        let is_one = |servers: &Vec<Endpoint>| servers.iter().any(|it| it.is_server(endpoint));
+        self.servers.as_ref().is_none_or(is_one)
     }
 
     /// What the client is given wherever it connects to.
@@ -277,6 +289,13 @@ async fn runner_files(host: &Host, endpoint: &Endpoint) -> Result<Vec<Given>, Un
         files.extend(one(host, &config.certs().join("ca.crt")).await?);
     }
     Ok(files)
+}
+
+/// The runner talks to GitLab and lets git clone from there. Images are Docker's business.
+async fn servers_of_runner(host: &Host) -> Option<Vec<Endpoint>> {
+    let config = install::runner::config(host).await.ok().flatten()?;
+    let urls = config.toml.runners.iter().flat_map(|it| [it.url.as_ref(), it.clone_url.as_ref()]);
+    Some(urls.flatten().filter_map(|url| Endpoint::parse(&url.value).ok()).collect())
 }
 
 /// What the system that the runner runs on trusts.

@@ -6,11 +6,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::gitlab::{configured_url, found, generated};
 use super::{
-    Endpoint, Kind, Settings, Sourced, Written, kind, rails_root, registry, settings, spelled,
+    Endpoint, Kind, Settings, Source, Sourced, Written, kind, rails_root, registry, settings,
+    spelled,
 };
-use crate::host::files::FileFacts;
+use crate::host::files::{File, FileFacts, ReadFile};
 use crate::host::{Host, Unknown};
 use crate::parse::gitlab_rb::Setting;
+use crate::parse::nginx::Nginx;
 use crate::parse::setting::{Located, Scalar};
 use crate::parse::value::Value;
 
@@ -72,6 +74,14 @@ struct WebServer {
     /// The names of its generated file.
     generated: &'static [&'static str],
     sections: &'static [&'static [&'static str]],
+}
+
+impl WebServer {
+    /// Where reconfigure may have written its file.
+    fn generated_files(&self) -> impl Iterator<Item = Utf8PathBuf> {
+        let names = self.generated.iter();
+        names.flat_map(|name| NGINX_FOLDERS.map(|folder| Utf8Path::new(folder).join(name)))
+    }
 }
 
 const WEB_SERVERS: [WebServer; 5] = [
@@ -203,21 +213,61 @@ async fn web_server_pairs(host: &Host) -> Result<Vec<Pair>, Unknown> {
             continue;
         }
         let name = name_of_files(&settings, server.url, &url.value);
-        let path = |key: &str, ending: &str| -> Result<Sourced<Utf8PathBuf>, Unknown> {
-            for section in server.sections {
-                if let Some(path) = settings.text(&[section, &[key][..]].concat()).told()? {
-                    return Ok(path.map(Utf8PathBuf::from));
-                }
-            }
-            Ok(default_path(&url.value, &name, ending))
-        };
+        let certificate = named_file(host, &settings, server, "ssl_certificate").await?;
+        let key = named_file(host, &settings, server, "ssl_certificate_key").await?;
         pairs.push(Pair {
             user: server.user,
-            certificate: path("ssl_certificate", "crt")?,
-            key: path("ssl_certificate_key", "key")?,
+            certificate: certificate.unwrap_or_else(|| default_path(&url.value, &name, "crt")),
+            key: key.unwrap_or_else(|| default_path(&url.value, &name, "key")),
         });
     }
     Ok(pairs)
+}
+
+/// The file that a setting names; `None` where nobody wrote one. What nobody can tell from
+/// `gitlab.rb`, such as its own template's `"/etc/gitlab/ssl/#{node['fqdn']}.crt"`, reconfigure has
+/// written out.
+async fn named_file(
+    host: &Host,
+    settings: &Settings,
+    server: &WebServer,
+    key: &str,
+) -> Result<Option<Sourced<Utf8PathBuf>>, Unknown> {
+    for section in server.sections {
+        let path = match settings.text(&[section, &[key][..]].concat()) {
+            untold @ Written::Untold(_) => match written_out(host, server, key).await {
+                Some(path) => return Ok(Some(path)),
+                None => untold.told()?,
+            },
+            written => written.told()?,
+        };
+        if let Some(path) = path {
+            return Ok(Some(path.map(Utf8PathBuf::from)));
+        }
+    }
+    Ok(None)
+}
+
+/// The file that a directive names in what reconfigure made of nginx for a server.
+async fn written_out(
+    host: &Host,
+    server: &WebServer,
+    directive: &str,
+) -> Option<Sourced<Utf8PathBuf>> {
+    for path in server.generated_files() {
+        let Ok(File::Read(nginx)) = host.ask(ReadFile::<Nginx>::at(path.clone())).await else {
+            continue;
+        };
+        let named = nginx.servers.iter().find_map(|server| match directive {
+            "ssl_certificate" => server.scope.ssl_certificate.first(),
+            _ => server.scope.ssl_certificate_key.first(),
+        });
+        if let Some(named) = named {
+            let source = Source::File { path, line: named.line };
+            return Some(Sourced { value: named.value.clone().into(), source });
+        }
+    }
+    None
 }
 
 /// The address of a server, if it is https.
@@ -249,11 +299,9 @@ async fn is_here(host: &Host, settings: &Settings, server: &WebServer) -> Result
         return Ok(true);
     }
     // Which services the other roles bring along is the package's matter: its files tell.
-    for folder in NGINX_FOLDERS {
-        for name in server.generated {
-            if host.ask(FileFacts::of(Utf8Path::new(folder).join(name))).await?.is_some() {
-                return Ok(true);
-            }
+    for path in server.generated_files() {
+        if host.ask(FileFacts::of(path)).await?.is_some() {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -3,6 +3,7 @@
 mod judge;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use futures::future::join_all;
 
 use self::judge::{Reader, Subject, judge, judge_folder, judge_spare};
 use crate::checks::access::{Chain, chain};
@@ -72,9 +73,19 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         let found = verdict.told(folder.as_str(), chain(host, &folder).await);
         // Reconfigure makes the folder when it fetches a certificate.
         let expected = folder == certificates::SSL_FOLDER && !lets_encrypt;
-        verdict.add(found.and_then(|found| judge_folder(&folder, &found, expected)));
+        let reader = reader_of_folder(host, &pairs, &folder).await;
+        verdict.add(found.and_then(|found| judge_folder(&folder, &found, &reader, expected)));
     }
     Ok(verdict)
+}
+
+/// The account for which alone a folder of keys is. One that nobody knows is not trusted with it.
+async fn reader_of_folder(host: &Host, pairs: &[Pair], folder: &Utf8Path) -> Reader {
+    let inside = pairs.iter().filter(|pair| pair.key.value.parent() == Some(folder));
+    let readers = join_all(inside.map(|pair| reader(host, pair))).await;
+    let mut readers = readers.into_iter().map(|reader| reader.unwrap_or(Reader::Unknown));
+    let Some(first) = readers.next() else { return Reader::Root };
+    if readers.all(|other| other == first) { first } else { Reader::Root }
 }
 
 /// Keys beside those in use: kept for later, or left from before.

@@ -95,7 +95,7 @@ async fn registries(host: &Host) -> Result<Registries, Unknown> {
     if let Some(registry) = install::registry::external(host).await? {
         let registry = registry.value;
         let none = if registry.https {
-            "the registry shows no certificate (registry/api and tls/key-pair say why)"
+            "no certificate of the registry can be seen from here"
         } else {
             "the registry is reached over plain HTTP, without a certificate"
         };

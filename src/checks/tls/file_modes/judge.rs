@@ -173,8 +173,13 @@ pub(super) fn judge_spare(path: &Utf8Path, key: &Chain) -> Option<Finding> {
     })
 }
 
-/// Judges a folder of keys; `expected` if it ought to be there.
-pub(super) fn judge_folder(path: &Utf8Path, chain: &Chain, expected: bool) -> Option<Finding> {
+/// Judges a folder of keys, which is for one account alone; `expected` if it ought to be there.
+pub(super) fn judge_folder(
+    path: &Utf8Path,
+    chain: &Chain,
+    reader: &Reader,
+    expected: bool,
+) -> Option<Finding> {
     let quoted = word(path.as_str());
     let Some(facts) = &chain.end else {
         return expected.then(|| {
@@ -211,13 +216,19 @@ pub(super) fn judge_folder(path: &Utf8Path, chain: &Chain, expected: bool) -> Op
         let finding = Finding::error("folder-writable", path.as_str(), message);
         return Some(seen(finding).remedy("Let only root write to it.", close()));
     }
-    if chain.open_to_group(Wish::Write) && facts.gid != 0 {
+    // A server's own folder may be its own, as /var/opt/gitlab/registry is the registry's.
+    let own = match reader {
+        Reader::Account { account, .. } => Some(account),
+        Reader::Root | Reader::Unknown => None,
+    };
+    let is_own_group = own.is_some_and(|account| account.gids.contains(&facts.gid));
+    if chain.open_to_group(Wish::Write) && facts.gid != 0 && !is_own_group {
         let group = facts.group.clone().unwrap_or_else(|| facts.gid.to_string());
         let message = format!("the group '{group}' can put other files into this folder of keys");
         let finding = Finding::warning("folder-writable", path.as_str(), message);
         return Some(seen(finding).remedy("Let only root write to it.", close()));
     }
-    if facts.uid != 0 {
+    if facts.uid != 0 && own.is_none_or(|account| account.uid != facts.uid) {
         let owner = facts.owner.clone().unwrap_or_else(|| format!("user id {}", facts.uid));
         let message = format!("this folder of keys belongs to {owner}, who can replace them");
         let finding = Finding::warning("wrong-owner", path.as_str(), message);

@@ -98,7 +98,7 @@ fn a_registry_has_to_read_its_own_files() {
 fn the_folder_has_to_be_one() {
     let folder = |end: Option<Facts>| {
         let above = vec![(Utf8PathBuf::from("/etc"), facts(Kind::Directory, 0o755, 0, 0))];
-        let found = judge_folder(Utf8Path::new(FOLDER), &Chain { end, above }, true);
+        let found = judge_folder(Utf8Path::new(FOLDER), &Chain { end, above }, &Reader::Root, true);
         found.map(|finding| (finding.severity, finding.code))
     };
     let of = |mode, uid| folder(Some(facts(Kind::Directory, mode, uid, 0)));
@@ -110,4 +110,21 @@ fn the_folder_has_to_be_one() {
     assert_eq!(folder(None), Some((Error, "missing-folder")));
     let file = facts(Kind::File, 0o644, 0, 0);
     assert_eq!(folder(Some(file)), Some((Error, "not-a-folder")));
+}
+
+#[test]
+fn a_servers_own_folder_may_be_its_own() {
+    let folder = Utf8Path::new("/var/opt/gitlab/registry");
+    let judged = |uid, gid, reader: &Reader| {
+        let end = Some(facts(Kind::Directory, 0o2770, uid, gid));
+        let found = judge_folder(folder, &Chain { end, above: Vec::new() }, reader, false);
+        found.map(|finding| (finding.severity, finding.code))
+    };
+    let account = Account { uid: 994, gids: BTreeSet::from([994]) };
+    let registry = Reader::Account { name: "registry".to_owned(), account };
+    assert_eq!(judged(994, 994, &registry), None);
+    assert_eq!(judged(0, 994, &registry), None);
+    assert_eq!(judged(994, 998, &registry), Some((Warning, "folder-writable")));
+    assert_eq!(judged(998, 994, &registry), Some((Warning, "wrong-owner")));
+    assert_eq!(judged(994, 994, &Reader::Root), Some((Warning, "folder-writable")));
 }

@@ -68,6 +68,11 @@ fn version(scope: &Scope, path: &str) -> Result<Option<String>, Unknown> {
     word.map(Some).ok_or_else(|| no_version(path, "its first line is something else"))
 }
 
+/// The first number of a version such as `v4.19.0-gitlab`.
+pub fn major(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
 /// Longer than any line with a version.
 const LONGEST: u64 = 200;
 

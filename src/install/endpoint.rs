@@ -78,6 +78,12 @@ impl Endpoint {
         self.host.parse::<IpAddr>().is_ok()
     }
 
+    /// Whether it is on whatever host asks: `localhost`, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|it| it.to_canonical().is_loopback())
+    }
+
     /// A URL below this endpoint; `path` starts with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{self}{path}")

@@ -1,8 +1,6 @@
 //! Which addresses of the registry are examined: the one of users, its own, and the one that GitLab
 //! asks.
 
-use std::net::IpAddr;
-
 use super::examined::{Examined, Side};
 use super::keeper::Keeper;
 use crate::checks::{Cause, Finding, Stop, Verdict, docs};
@@ -47,7 +45,7 @@ pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<
     ];
     let examined = sides.into_iter().filter_map(|(endpoint, side)| {
         let endpoint = endpoint?;
-        let is_remote = matches!(side, Side::Api(_)) && !is_loopback(&endpoint.value);
+        let is_remote = matches!(side, Side::Api(_)) && !endpoint.value.is_loopback();
         let keeper = if is_remote { Keeper::Elsewhere } else { keeper };
         Some(Examined::new(endpoint, side, keeper))
     });
@@ -69,13 +67,7 @@ async fn within_reach(
 /// Whether two addresses are one server. `localhost` is as good as `127.0.0.1`.
 fn is_same(a: &Endpoint, b: &Endpoint) -> bool {
     let alike = (a.https, a.port) == (b.https, b.port);
-    a.is_server(b) || (alike && is_loopback(a) && is_loopback(b))
-}
-
-/// Whether an address leads to this host itself.
-pub(super) fn is_loopback(endpoint: &Endpoint) -> bool {
-    let address = endpoint.host.parse::<IpAddr>();
-    endpoint.host == "localhost" || address.is_ok_and(|it| it.to_canonical().is_loopback())
+    a.is_server(b) || (alike && a.is_loopback() && b.is_loopback())
 }
 
 /// The registry is told to listen where nobody can find it.

@@ -7,7 +7,7 @@ use super::keeper::Keeper;
 use crate::checks::reach::reach;
 use crate::checks::{Stop, Verdict, check};
 use crate::host::network::{Connect, Connected, HttpGet, HttpReply, Resolve};
-use crate::host::version::RegistryVersion;
+use crate::host::version::{RegistryVersion, major};
 use crate::host::{Host, Unknown};
 use crate::install::registry::Config;
 use crate::install::{self, Endpoint, Source, Sourced};
@@ -130,7 +130,6 @@ async fn is_private(host: &Host, listening: &str) -> Result<bool, Unknown> {
 
 /// Distribution shows them always, GitLab's registry from 4.0 on only if it is told to.
 fn profiles(config: Option<&Config>, version: Option<&str>) -> Profiles {
-    let major = |version: &str| version.trim_start_matches('v').split('.').next()?.parse().ok();
     match (config, version.and_then(major)) {
         (Some(config), _) if !config.generated => Profiles::Shown,
         (_, Some(0..4)) => Profiles::Shown,

@@ -1,6 +1,5 @@
 //! An address of the registry that is examined, and what its findings have in common.
 
-use super::addresses::is_loopback;
 use super::keeper::Keeper;
 use crate::checks::path::{self, Answerer, Service, Words};
 use crate::checks::shell::word;
@@ -140,7 +139,7 @@ impl Service for Examined {
         match &self.side {
             Side::External(_) => false,
             Side::Internal => true,
-            Side::Api(_) => is_loopback(&self.endpoint),
+            Side::Api(_) => self.endpoint.is_loopback(),
         }
     }
 
@@ -164,7 +163,7 @@ impl Service for Examined {
     /// GitLab looks for the registry of this host at a port where it does not listen.
     fn refused(&self) -> Option<Finding> {
         let Side::Api(Some(own)) = &self.side else { return None };
-        if !is_loopback(&self.endpoint) {
+        if !self.endpoint.is_loopback() {
             return None;
         }
         let message = format!(
@@ -274,7 +273,7 @@ impl Service for Examined {
         match &self.side {
             Side::Internal => finding.explains(Cause::Backend(socket)),
             // What keeps the registry of this host from listening at all.
-            Side::Api(Some(own)) if is_loopback(&self.endpoint) => {
+            Side::Api(Some(own)) if self.endpoint.is_loopback() => {
                 finding.follows(Cause::Backend(own.clone()))
             }
             Side::External(_) | Side::Api(_) => finding,

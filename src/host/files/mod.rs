@@ -43,8 +43,8 @@ pub use registry_tags::{
     NameOddity, OddEntry, RegistryTags, RepositoryNames, TagListing, TagOddity, TagTree,
 };
 pub use sample::Sample;
-pub use service_trust::{ServiceTrust, Variable};
-pub use system_trust::{Bundle, SystemTrust, TrustedFile, TrustedFiles};
+pub use service_trust::ServiceTrust;
+pub use system_trust::{Bundle, SystemTrust, TrustedFile, TrustedFiles, Variable};
 pub use trust_file::{Reading, TrustFile};
 pub use walk::Unread;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Directory;
 use super::open::text;
-use super::system_trust::{BUNDLES, FOLDERS, TrustedFiles, collect};
+use super::system_trust::{BUNDLES, FOLDERS, TrustedFiles, Variable, collect};
 use crate::host::{Machine, Question, Scope, Unknown};
 use crate::parse::setting::Located;
 use crate::parse::unit::TrustVariables;
@@ -29,19 +29,6 @@ const LIMIT: u64 = 1 << 20;
 pub struct ServiceTrust {
     /// The unit, such as `docker.service`.
     pub unit: String,
-}
-
-/// A variable of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Variable {
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR`.
-    pub name: String,
-    /// A path, or several with colons between them.
-    pub value: String,
-    /// Where it is set, absolute.
-    pub path: Utf8PathBuf,
-    /// From 1.
-    pub line: Option<u32>,
 }
 
 impl Question for ServiceTrust {

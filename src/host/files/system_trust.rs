@@ -8,7 +8,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::open::{Opened, open};
-use super::service_trust::Variable;
 use super::trust_file::TrustFile;
 use super::{Directory, Format, Listing};
 use crate::host::spelling::base64_list;
@@ -93,6 +92,19 @@ pub struct TrustedFile {
     /// Its certificates, without those of the files before it.
     #[serde(with = "base64_list")]
     pub certificates: Vec<Der>,
+}
+
+/// A variable of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+    pub name: String,
+    /// A path, or several with colons between them.
+    pub value: String,
+    /// Where it is set, absolute.
+    pub path: Utf8PathBuf,
+    /// From 1.
+    pub line: Option<u32>,
 }
 
 impl Question for SystemTrust {

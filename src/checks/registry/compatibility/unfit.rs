@@ -3,6 +3,7 @@
 use super::super::startup::Configured;
 use super::refused::has_certificate;
 use crate::checks::{Finding, Severity, docs};
+use crate::host::version::major;
 use crate::host::{Host, Unknown};
 use crate::install::{GITLAB_RB, Sourced, settings, spelled};
 use crate::parse::setting::{Located, Scalar};
@@ -28,6 +29,16 @@ pub(super) fn judge(
     findings
 }
 
+fn notice(
+    configured: &Configured<'_>,
+    code: &'static str,
+    name: &str,
+    it: &Located<Scalar>,
+    message: &str,
+) -> Finding {
+    Finding { severity: Severity::Notice, ..error(configured, code, name, it, message) }
+}
+
 fn error(
     configured: &Configured<'_>,
     code: &'static str,
@@ -36,18 +47,6 @@ fn error(
     message: &str,
 ) -> Finding {
     Finding::error(code, configured.subject(it.line), message)
-        .evidence(configured.setting(it).evidence(name))
-        .docs(docs::REGISTRY)
-}
-
-fn notice(
-    configured: &Configured<'_>,
-    code: &'static str,
-    name: &str,
-    it: &Located<Scalar>,
-    message: &str,
-) -> Finding {
-    Finding::notice(code, configured.subject(it.line), message)
         .evidence(configured.setting(it).evidence(name))
         .docs(docs::REGISTRY)
 }
@@ -94,8 +93,7 @@ fn proxy(configured: &Configured<'_>) -> Option<Finding> {
 fn schema1(configured: &Configured<'_>, version: Option<&str>) -> Option<Finding> {
     let it = configured.config.yml.compatibility_schema1_enabled.as_ref();
     let it = it.filter(|it| it.value == Scalar::Bool(true))?;
-    let major = |version: &str| version.trim_start_matches('v').split('.').next()?.parse().ok();
-    let is_ignored = version.and_then(major).is_some_and(|major: u32| major >= 3)
+    let is_ignored = version.and_then(major).is_some_and(|major| major >= 3)
         || !configured.config.yml.distribution_3_keys.is_empty();
     let message = if is_ignored {
         "schema1 is switched on, which this registry ignores: Docker up to 1.9 cannot use it"

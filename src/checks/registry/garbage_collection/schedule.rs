@@ -6,6 +6,7 @@ use super::metadata::Metadata;
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, docs};
 use crate::host::files::{Collector, GarbageRun, GarbageRuns};
+use crate::host::version::major;
 use crate::parse::setting::Scalar;
 
 /// The file that the documentation names.
@@ -116,8 +117,7 @@ impl Schedule<'_> {
         if !config.generated {
             return config.yml.distribution_3_keys.is_empty();
         }
-        let major = |version: &str| version.trim_start_matches('v').split('.').next()?.parse().ok();
-        self.version.as_deref().and_then(major).is_some_and(|major: u32| major < 3)
+        self.version.as_deref().and_then(major).is_some_and(|major| major < 3)
     }
 }
 

@@ -1,6 +1,5 @@
 //! What is wrong with an endpoint as it is written.
 
-use crate::checks::registry::addresses::is_loopback;
 use crate::checks::registry::keeper::Keeper;
 use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, Severity, docs};
@@ -111,7 +110,7 @@ impl<'a> Settings<'a> {
     }
 
     fn unencrypted(&self, endpoint: &Endpoint, address: &Address) -> Option<Finding> {
-        if address.https || is_loopback(address) {
+        if address.https || address.is_loopback() {
             return None;
         }
         let what = if endpoint.headers.is_empty() {

@@ -30,6 +30,8 @@ pub enum Cause {
     Service(String),
     /// What makes the registry refuse GitLab's tokens: another key, issuer or service.
     Tokens,
+    /// A file of a server whose first certificate is another's, by that one's SHA-256.
+    Order(String),
     /// A file or folder that lies or is called wrong, by its right path.
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.

@@ -78,8 +78,8 @@ impl Finding {
         Self {
             severity,
             code,
-            subject: subject.into(),
-            message: message.into(),
+            subject: bounded(subject.into()),
+            message: bounded(message.into()),
             evidence: Vec::new(),
             remedy: Remedy::default(),
             docs: "",
@@ -167,7 +167,7 @@ impl Evidence {
     /// Something seen that stands in no file.
     #[expect(clippy::needless_pass_by_value, reason = "callers pass what they have at hand")]
     pub fn new(what: impl Into<String>, value: impl ToString) -> Self {
-        Self { what: what.into(), value: value.to_string(), path: None, line: None }
+        Self { what: what.into(), value: bounded(value.to_string()), path: None, line: None }
     }
 
     /// Something seen in a file.
@@ -196,4 +196,25 @@ impl Source {
             }
         }
     }
+}
+
+/// More than any value that somebody wrote on purpose; a report is to be read by people.
+const LONGEST: usize = 2000;
+
+/// A text from a file that anybody may have written, such as a setting of a megabyte.
+fn bounded(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
+#[test]
+fn long_values_are_cut() {
+    let long = "\u{e4}".repeat(LONGEST);
+    let finding = Finding::error("x", &long, format!("{long}y")).seen("x", format!("{long}yz"));
+    assert_eq!(finding.subject, long);
+    assert_eq!(finding.message, format!("{long}..."));
+    assert_eq!(finding.evidence[0].value, format!("{long}..."));
 }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 
+use super::names::addresses_of;
 use super::{Endpoint, Sourced, Written, settings};
-use crate::host::files::{Directory, File, FileFacts, HOSTS, HostsEntry, Kind, ReadFile};
-use crate::host::network::Resolve;
+use crate::host::files::{Directory, File, FileFacts, HOSTS, Kind, ReadFile};
 use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
 use crate::parse::docker_json::DaemonJson;
@@ -137,16 +137,11 @@ async fn addresses(
     host: &Host,
     registry: &Endpoint,
 ) -> Result<BTreeMap<IpAddr, Option<u32>>, Unknown> {
-    let name = registry.host.clone();
-    match host.ask(Resolve { host: name.clone() }).await {
-        Ok(resolved) => Ok(resolved.addresses().map(|address| (address, None)).collect()),
-        Err(Unknown::LeftOut(_)) => {
-            // Where even that cannot be seen, names alone can be compared: to take a registry for
-            // verified is to judge it as for all other clients.
-            let entry = host.ask(HostsEntry { name }).await.unwrap_or_default();
-            Ok(entry.0.into_iter().map(|(address, line)| (address, Some(line))).collect())
-        }
-        Err(unknown) => Err(unknown),
+    match addresses_of(host, &registry.host).await {
+        // Where even that cannot be seen, names alone can be compared: to take a registry for
+        // verified is to judge it as for all other clients.
+        Err(Unknown::LeftOut(_)) => Ok(BTreeMap::new()),
+        told => told,
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn port(setting: Option<&Located<Scalar>>) -> Option<u16> {
 /// A value found in a file.
 pub(crate) fn found<T>(path: &Utf8PathBuf, located: &Located<T>) -> Source {
     match &located.variable {
-        Some(variable) => Source::Default(format!("environment variable {variable}")),
+        Some(variable) => Source::of_variable(variable),
         None => Source::File { path: path.clone(), line: located.line },
     }
 }

@@ -1,10 +1,12 @@
 //! How names are resolved on this host, and by containers on it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Sourced;
 use super::docker::daemon_json;
-use crate::host::files::{File, ReadFile};
+use crate::host::files::{File, HostsEntry, ReadFile};
+use crate::host::network::Resolve;
 use crate::host::{Host, Unknown};
 use crate::parse::resolver::{Hosts, ResolvConf};
 use crate::parse::setting::Located;
@@ -27,6 +29,30 @@ pub async fn in_hosts(host: &Host, name: &str) -> Result<Vec<Sourced<IpAddr>>, U
     };
     let found = hosts.names.get(&name.to_ascii_lowercase()).into_iter().flatten();
     Ok(found.map(|it| Sourced::file(it.value, HOSTS, it.line)).collect())
+}
+
+/// The addresses of a name: what the resolver says, or where that is not asked, what `/etc/hosts`
+/// has for it, with the line.
+///
+/// # Errors
+///
+/// What kept the resolver from being asked, if `/etc/hosts` does not know the name either.
+pub async fn addresses_of(
+    host: &Host,
+    name: &str,
+) -> Result<BTreeMap<IpAddr, Option<u32>>, Unknown> {
+    let name = name.to_owned();
+    match host.ask(Resolve { host: name.clone() }).await {
+        Ok(resolved) => Ok(resolved.addresses().map(|address| (address, None)).collect()),
+        Err(Unknown::LeftOut(why)) => {
+            let entry = host.ask(HostsEntry { name }).await.unwrap_or_default();
+            if entry.0.is_empty() {
+                return Err(Unknown::LeftOut(why));
+            }
+            Ok(entry.0.into_iter().map(|(address, line)| (address, Some(line))).collect())
+        }
+        Err(unknown) => Err(unknown),
+    }
 }
 
 /// The name servers that containers of this host's Docker ask, unless they are told others.

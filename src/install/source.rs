@@ -53,6 +53,24 @@ impl<T> Sourced<T> {
     }
 }
 
+impl Source {
+    /// A variable in the environment of the program that reads the value.
+    pub fn of_variable(name: &str) -> Self {
+        Self::Default(format!("{VARIABLE}{name}"))
+    }
+
+    /// The name of that variable, where the value stands in one.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Default(why) => why.strip_prefix(VARIABLE),
+            Self::File { .. } | Self::Flag(_) => None,
+        }
+    }
+}
+
+/// What stands before the name of a variable.
+const VARIABLE: &str = "environment variable ";
+
 /// `path:line`, `--flag`, or the reason.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,10 +88,7 @@ impl Debug {
 
     /// The environment variable that gives the address, if one does.
     fn variable(&self) -> Option<&str> {
-        match &self.address.source {
-            Source::Default(why) => why.strip_prefix("environment variable "),
-            Source::File { .. } | Source::Flag(_) => None,
-        }
+        self.address.source.variable()
     }
 
     pub(super) fn unreadable(&self) -> Finding {

@@ -122,8 +122,8 @@ async fn is_private(host: &Host, listening: &str) -> Result<bool, Unknown> {
         "" | "*" => Ok(false),
         name => {
             // A name that leads nowhere is told where the server is asked for its health.
-            let resolved = host.ask(Resolve { host: name.to_owned() }).await?;
-            Ok(resolved.addresses().all(is_loopback))
+            let addresses = install::names::addresses_of(host, name).await?;
+            Ok(addresses.into_keys().all(is_loopback))
         }
     }
 }

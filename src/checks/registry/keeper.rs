@@ -85,6 +85,27 @@ impl Keeper {
         }
     }
 
+    /// An environment variable of the registry, which outranks every file, has to go.
+    pub(super) fn unset_variable(self, finding: Finding, variable: &str) -> Finding {
+        match self {
+            Self::Package | Self::Elsewhere => finding.remedy(
+                self.advice(&format!(
+                    "take {variable} out of registry['env'] in /etc/gitlab/gitlab.rb, which \
+                     outranks every other setting, and reconfigure"
+                )),
+                [
+                    "sudoedit /etc/gitlab/gitlab.rb",
+                    "sudo gitlab-ctl reconfigure",
+                    "sudo gitlab-ctl restart registry",
+                ],
+            ),
+            Self::Systemd => finding.remedy(
+                format!("Take {variable} out of the registry's environment, and restart it."),
+                ["sudo systemctl restart docker-registry"],
+            ),
+        }
+    }
+
     /// The settings have to be edited; `what` is a clause.
     pub(super) fn edit(self, finding: Finding, what: &str) -> Finding {
         match self {

@@ -4,6 +4,7 @@ use super::asking::{Asking, Subject};
 use super::keeper::Keeper;
 use super::passes::{self, LoggedIn, Pass};
 use super::realm::Realm;
+use super::startup::setting_cause;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::network::{Asking as Ask, PingReply, Response};
 use crate::host::processes::GarbageCollectors;
@@ -205,7 +206,12 @@ impl Judged<'_> {
         let finding = Finding::error("readonly-malformed", config.path.as_str(), message)
             .evidence(Evidence::new("readonly", &whole.value).at(config.path.as_str(), line))
             .explains(Cause::Startup(self.socket.clone()))
+            .explains(setting_cause("storage.maintenance.readonly"))
             .docs(docs::REGISTRY);
+        let setting = storage.readonly_enabled.as_ref().unwrap_or(whole);
+        if let Some(variable) = &setting.variable {
+            return Some(self.keeper.unset_variable(finding, variable));
+        }
         Some(self.keeper.configure(
             finding,
             "it has to be a mapping",
@@ -255,6 +261,10 @@ impl Judged<'_> {
     }
 
     fn mend(&self, finding: Finding) -> Finding {
+        let setting = self.setting().filter(|it| it.value.as_bool() == Some(true));
+        if let Some(variable) = setting.and_then(|it| it.variable.as_deref()) {
+            return self.keeper.unset_variable(finding, variable);
+        }
         match self.keeper {
             keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
                 keeper.advice(
@@ -326,6 +336,31 @@ mod tests {
                 Some("error readonly-malformed"),
                 "{value}"
             );
+        }
+    }
+
+    #[test]
+    fn a_variable_is_mended_where_it_stands() {
+        for (variable, value) in [
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "'true'"),
+        ] {
+            let mut yml = crate::parse::registry_yml::read(b"storage: {filesystem: }").unwrap();
+            let variables = [(variable.to_owned(), value.to_owned())].into();
+            crate::parse::registry_yml::apply_environment(&mut yml, &variables);
+            let config = Config { path: "/config.yml".into(), yml, generated: true };
+            let judged = Judged {
+                config: Some(&config),
+                written: None,
+                live: None,
+                collecting: false,
+                keeper: Keeper::Package,
+                endpoint: "http://127.0.0.1:5000".to_owned(),
+                socket: "127.0.0.1:5000".to_owned(),
+            };
+            let finding = judged.finding().unwrap();
+            let advice = finding.remedy.advice;
+            assert!(advice.starts_with(&format!("Take {variable} out of")), "{advice}");
         }
     }
 

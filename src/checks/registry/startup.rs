@@ -58,6 +58,22 @@ impl<'a> Configured<'a> {
         explained.fold(finding, Finding::explains).docs(docs::REGISTRY)
     }
 
+    /// How a setting is mended that stands where it does: what an environment variable says
+    /// outranks whatever would be written into a file.
+    pub(super) fn mend<T>(
+        &self,
+        finding: Finding,
+        setting: Option<&Located<T>>,
+        why: &str,
+        rb: Option<&str>,
+        yml: &str,
+    ) -> Finding {
+        match setting.and_then(|it| it.variable.as_deref()) {
+            Some(variable) => self.keeper.unset_variable(finding, variable),
+            None => self.write(finding, why, rb, yml),
+        }
+    }
+
     /// How a setting is written that `gitlab.rb` has a name for, or not.
     pub(super) fn write(
         &self,

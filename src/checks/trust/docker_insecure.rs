@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use self::entries::judge_entry;
 use self::mirrors::judge_mirror;
 use crate::checks::{Evidence, Finding, Stop, Verdict, check, docs};
-use crate::host::network::{Resolve, Resolved};
 use crate::host::{Host, Unknown};
 use crate::install::docker::DAEMON_JSON;
 use crate::install::{self, Endpoint};
@@ -96,9 +95,9 @@ async fn registries(host: &Host) -> Result<Vec<Endpoint>, Unknown> {
 }
 
 async fn addresses(host: &Host, name: &str, verdict: &mut Verdict) -> Vec<IpAddr> {
-    let resolved = host.ask(Resolve { host: name.to_owned() }).await;
-    let resolved = verdict.told(&format!("the addresses of {name}"), resolved);
-    resolved.iter().flat_map(Resolved::addresses).collect()
+    let known = install::names::addresses_of(host, name).await;
+    let known = verdict.told(&format!("the addresses of {name}"), known);
+    known.into_iter().flatten().map(|(address, _)| address).collect()
 }
 
 /// An entry that makes the daemon refuse to start.

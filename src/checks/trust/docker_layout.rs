@@ -3,11 +3,11 @@
 mod contents;
 mod name;
 
-use self::contents::judge_contents;
+use self::contents::{UNREAD, judge_contents};
 use self::name::Names;
 use super::docker::accepted_without_folder;
 use crate::checks::reach::{Reach, reach};
-use crate::checks::{Stop, Verdict, check};
+use crate::checks::{Finding, Severity, Stop, Verdict, check};
 use crate::host::files::{Directory, Entry, Kind, Listing};
 use crate::host::network::Response;
 use crate::host::system::System;
@@ -91,7 +91,8 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             let judged = names.judge(entry, &inside, told).filter(|_| !in_use);
             told += usize::from(judged.is_some());
             verdict.add(judged);
-            verdict.add(judge_contents(place, &path, &inside));
+            let contents = judge_contents(place, &path, &inside);
+            verdict.add(contents.into_iter().map(|it| facts.weighed(place, &entry.name, it)));
         }
     }
     if seen == 0 && verdict.untold.is_empty() {
@@ -138,6 +139,19 @@ impl Facts {
             right,
             accepted,
         })
+    }
+
+    /// A certificate that nobody reads is what Docker refuses the registry for, unless the store of
+    /// the operating system carries the trust.
+    fn weighed(&self, place: &Place, folder: &str, finding: Finding) -> Finding {
+        let needed = place.client == "Docker"
+            && self.right.as_deref() == Some(folder)
+            && self.accepted != Some(true);
+        if needed && finding.code == UNREAD {
+            Finding { severity: Severity::Error, ..finding }
+        } else {
+            finding
+        }
     }
 
     /// Whether a registry answers where a folder that is suspected of a wrong name points: then

@@ -22,6 +22,9 @@ const UNITS: &str = "/etc/systemd/system";
 /// Where programs lie, rather than scripts that somebody wrote.
 const PROGRAMS: [&str; 6] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/", "/dev/"];
 
+/// More targets than a system has.
+const MAX_WISHES: usize = 256;
+
 /// More scripts than crontabs call.
 const MAX_SCRIPTS: usize = 64;
 
@@ -119,20 +122,35 @@ fn look(scope: &Scope) -> GarbageRuns {
     GarbageRuns { runs, unread }
 }
 
-/// Services of the administrator's own that a timer of the same name starts.
+/// Services of the administrator's own that an enabled timer starts: the one that it names, or
+/// else the one that is called like it.
 fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
     let folder = Utf8Path::new(UNITS);
     let names: BTreeSet<_> = names(scope, folder).unwrap_or_default().into_iter().collect();
-    let stems = names.iter().filter_map(|name| name.strip_suffix(".timer"));
+    let enabled = enabled(scope, folder, &names);
+    let timers = names.iter().filter(|name| enabled.contains(*name));
     let mut runs = Vec::new();
-    for stem in stems {
-        let service = folder.join(format!("{stem}.service"));
-        for_each_text(scope, [service], unread, |path, text| {
+    for (timer, stem) in timers.filter_map(|name| Some((name, name.strip_suffix(".timer")?))) {
+        let mut service = format!("{stem}.service");
+        for_each_text(scope, [folder.join(timer)], unread, |_, text| {
+            let named = lines(text).filter_map(|(_, line)| line.trim().strip_prefix("Unit="));
+            // A unit's name has no slash in it, so nothing else is looked into.
+            service = named.last().filter(|it| !it.contains('/')).unwrap_or(&service).to_owned();
+        });
+        for_each_text(scope, [folder.join(&service)], unread, |path, text| {
             let found = first(text);
-            runs.extend(found.map(|(line, it)| it.at(path, line, Some(format!("{stem}.timer")))));
+            runs.extend(found.map(|(line, it)| it.at(path, line, Some(timer.clone()))));
         });
     }
     runs
+}
+
+/// The units that something wants, as `systemctl enable` leaves it: links in folders that end in
+/// `.wants` or `.requires`.
+fn enabled(scope: &Scope, folder: &Utf8Path, units: &BTreeSet<String>) -> BTreeSet<String> {
+    let is_wish = |name: &&String| name.ends_with(".wants") || name.ends_with(".requires");
+    let wishes = units.iter().filter(is_wish).take(MAX_WISHES);
+    wishes.flat_map(|name| names(scope, &folder.join(name)).unwrap_or_default()).collect()
 }
 
 /// What a line says of its command.
@@ -315,6 +333,14 @@ mod tests {
         write("opt/gc.sh", "gitlab-ctl stop registry\nregistry garbage-collect c.yml\n");
         write("etc/cron.weekly/registry", "#!/bin/sh\nregistry garbage-collect c.yml\n");
         write("etc/systemd/system/gc.timer", "");
+        write("etc/systemd/system/timers.target.wants/gc.timer", "");
+        // Nobody enabled this one.
+        write("etc/systemd/system/off.timer", "");
+        write("etc/systemd/system/off.service", "ExecStart=registry garbage-collect c\n");
+        // This one starts a service of another name.
+        write("etc/systemd/system/night.timer", "[Timer]\nUnit=sweep.service\n");
+        write("etc/systemd/system/timers.target.wants/night.timer", "");
+        write("etc/systemd/system/sweep.service", "ExecStart=registry garbage-collect c\n");
         write(
             "etc/systemd/system/gc.service",
             "[Service]\nExecStart=/x/registry garbage-collect c\n",
@@ -334,6 +360,7 @@ mod tests {
                 ("/etc/cron.weekly/registry", 2, false, "cron.weekly"),
                 ("/etc/crontab", 1, true, "1 2 3 4 5"),
                 ("/etc/systemd/system/gc.service", 2, false, "gc.timer"),
+                ("/etc/systemd/system/sweep.service", 1, false, "night.timer"),
             ]
         );
         assert_eq!(found.runs[2].script.as_deref(), Some(Utf8Path::new("/opt/gc.sh")));

@@ -52,6 +52,7 @@ fn apply(config: &mut RegistryYml, variable: &str, name: &str, text: &str) -> bo
         _ => {
             if let Some(slot) = slot(config, name) {
                 *slot = shown(variable, name, &value);
+                readonly_as_a_whole(config, variable, name, &value);
             } else {
                 return name
                     .strip_prefix("STORAGE_")
@@ -65,12 +66,34 @@ fn apply(config: &mut RegistryYml, variable: &str, name: &str, text: &str) -> bo
     true
 }
 
+/// The section and its only key, of which a variable may name either.
+fn readonly_as_a_whole(config: &mut RegistryYml, variable: &str, name: &str, value: &Node) {
+    let storage = &mut config.storage;
+    let mapping = || Some(Located::from_variable(variable, Scalar::Mapping));
+    match (name, value) {
+        ("STORAGE_MAINTENANCE_READONLY", Node::Mapping(section)) => {
+            storage.readonly = mapping();
+            let enabled = section.entries.get("enabled").and_then(Node::scalar);
+            storage.readonly_enabled = enabled.map(|it| Located::from_variable(variable, it));
+        }
+        ("STORAGE_MAINTENANCE_READONLY", _) => storage.readonly_enabled = None,
+        ("STORAGE_MAINTENANCE_READONLY_ENABLED", _) => storage.readonly = mapping(),
+        _ => {}
+    }
+}
+
 fn has_token(config: &RegistryYml) -> bool {
     config.auth.types.iter().any(|name| name.value == "token")
 }
 
+/// More than any name has; keys in a file are no longer than YAML allows.
+const LONGEST_NAME: usize = 100;
+
 fn named(variable: &str, value: &Node) -> Vec<Located<String>> {
-    let name = |name: String| Located::from_variable(variable, scrub::value(&name));
+    let name = |name: String| {
+        let name: String = scrub::value(&name).chars().take(LONGEST_NAME).collect();
+        Located::from_variable(variable, name)
+    };
     match value {
         Node::Mapping(mapping) => mapping.entries.keys().cloned().map(name).collect(),
         other => other.raw().into_iter().map(name).collect(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::MOST;
 use crate::parse::scrub;
 use crate::parse::setting::{Located, Scalar, Setting};
 use crate::parse::yaml::Section;
@@ -150,7 +151,7 @@ fn not_mappings(section: Section<'_>) -> Vec<Located<String>> {
     let is_mapping = |value: Section<'_>| {
         value.is_null() || value.setting().is_none_or(|it| it.value == Scalar::Mapping)
     };
-    let wrong = section.entries().filter(|(_, value)| !is_mapping(*value));
+    let wrong = section.entries().filter(|(_, value)| !is_mapping(*value)).take(MOST);
     let mut wrong: Vec<_> =
         wrong.map(|(name, value)| Located::at(value.line(), scrub::value(name))).collect();
     // Another key with nothing behind it is an empty mapping.
@@ -176,6 +177,7 @@ fn drivers(section: Section<'_>) -> Vec<Driver> {
     };
     let mut drivers: Vec<Driver> = section.choices().iter().map(name).collect();
     drivers.retain(|driver| !NOT_DRIVERS.contains(&driver.name.as_str()));
+    drivers.truncate(MOST);
     for driver in &mut drivers {
         for (key, value) in section.get(&driver.name).entries() {
             driver.set(key, Located::at(value.line(), ()), value.setting());

@@ -242,3 +242,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn read_only_may_be_a_variable_as_a_whole_or_in_part() {
+    for (name, value) in [
+        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}"),
+        ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
+    ] {
+        let mut config = read(b"storage: {filesystem: }").unwrap();
+        apply_environment(&mut config, &variables(&[(name, value)]));
+        let storage = config.storage;
+        let from = |value| Some(Located::from_variable(name, value));
+        assert_eq!(storage.readonly, from(Scalar::Mapping), "{name}");
+        assert_eq!(storage.readonly_enabled, from(Scalar::Bool(true)), "{name}");
+    }
+}
+
+#[test]
+fn what_nobody_writes_by_hand_is_cut() {
+    let keys: String = (0..1000).fold(String::new(), |all, n| format!("{all}  k{n}: 1\n"));
+    let top = keys.replace("  k", "k");
+    let mut config = read(format!("{top}storage:\n{keys}").as_bytes()).unwrap();
+    assert_eq!(config.unknown_keys.len(), keys::MOST);
+    assert_eq!(config.storage.drivers.len(), keys::MOST);
+    assert_eq!(config.storage.not_mappings.len(), keys::MOST);
+    apply_environment(&mut config, &variables(&[("REGISTRY_STORAGE", &"s".repeat(60_000))]));
+    assert!(config.storage.drivers[0].name.len() <= 100);
+}

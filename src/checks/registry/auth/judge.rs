@@ -117,6 +117,15 @@ impl Case<'_> {
                 self.error("open", "auth is missing: anyone may pull and push without a token")
             }
         };
+        let types = self.config.map(|it| it.yml.auth.types.as_slice()).unwrap_or_default();
+        self.with_token(finding, types.first().and_then(|kind| kind.variable.as_deref()))
+    }
+
+    /// The mend of a section `auth` without `token`, which may stand in a variable.
+    fn with_token(&self, finding: Finding, variable: Option<&str>) -> Finding {
+        if let Some(variable) = variable {
+            return self.keeper.unset_variable(finding, variable);
+        }
         match self.keeper {
             keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
                 keeper.advice(
@@ -143,13 +152,17 @@ impl Case<'_> {
                 "challenge-missing",
                 "refuses with 401, but does not say how to log in (no WWW-Authenticate)",
             ),
-            (Some(other), Place::Written) => self.error(
-                "not-bearer",
-                format!(
-                    "auth is '{}', not token: GitLab's logins are worth nothing",
-                    cut(&other.scheme)
-                ),
-            ),
+            (Some(other), Place::Written) => {
+                let types = self.config.and_then(|it| it.yml.auth.types.first());
+                let kind = types.map_or(&other.scheme, |kind| &kind.value);
+                self.error(
+                    "not-bearer",
+                    format!(
+                        "auth is '{}', not token: GitLab's logins are worth nothing",
+                        cut(kind)
+                    ),
+                )
+            }
             (Some(other), Place::Heard { .. }) => self.error(
                 "not-bearer",
                 format!("asks for '{}', not for a token of GitLab's", cut(&other.scheme)),
@@ -161,9 +174,9 @@ impl Case<'_> {
             Place::Heard { endpoint, .. } => finding.on_way_to(endpoint),
             Place::Written => finding,
         };
-        let by_registry = self.config.is_some_and(|it| it.yml.auth.types.iter().any(is_not_token));
-        if by_registry {
-            return self.configured(finding);
+        let types = self.config.map(|it| it.yml.auth.types.as_slice()).unwrap_or_default();
+        if let Some(kind) = types.iter().find(|kind| kind.value != "token") {
+            return self.with_token(finding, kind.variable.as_deref());
         }
         finding.remedy(
             "Let the proxy in front pass the registry's own WWW-Authenticate, and ask for no login \
@@ -314,6 +327,9 @@ impl Case<'_> {
         };
         let written = self.config.and_then(|it| it.yml.auth.token_service.as_ref());
         let finding = self.place_of(finding, "auth.token.service", written);
+        if let Some(variable) = written.and_then(|it| it.variable.as_deref()) {
+            return Some(self.keeper.unset_variable(finding, variable));
+        }
         Some(match self.keeper {
             keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
                 keeper.advice(
@@ -351,6 +367,10 @@ impl Case<'_> {
 
     /// The mend of the realm.
     fn configured(&self, finding: Finding) -> Finding {
+        let written = self.config.and_then(|it| it.yml.auth.token_realm.as_ref());
+        if let Some(variable) = written.and_then(|it| it.variable.as_deref()) {
+            return self.keeper.unset_variable(finding, variable);
+        }
         let url = self.gitlab.map(|gitlab| gitlab.value.url(tokens::PATH));
         match self.keeper {
             keeper @ (Keeper::Package | Keeper::Elsewhere) => finding.remedy(
@@ -406,10 +426,6 @@ impl Case<'_> {
         };
         finding.docs(docs::REGISTRY)
     }
-}
-
-fn is_not_token(kind: &Located<String>) -> bool {
-    kind.value != "token"
 }
 
 fn shown(finding: Finding, lines: &[&str]) -> Finding {

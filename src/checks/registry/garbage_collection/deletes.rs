@@ -3,7 +3,7 @@
 use super::super::startup::Configured;
 use crate::checks::{Finding, docs};
 use crate::parse::registry_yml::Mistyped;
-use crate::parse::setting::Scalar;
+use crate::parse::setting::{Located, Scalar};
 
 /// Judges `storage.delete`.
 pub(super) fn judge(configured: &Configured<'_>) -> Option<Finding> {
@@ -34,17 +34,23 @@ pub(super) fn judge(configured: &Configured<'_>) -> Option<Finding> {
         Some(it) => finding.evidence(configured.setting(it).evidence("storage.delete.enabled")),
         None => finding.seen("storage.delete.enabled", "not set"),
     };
-    Some(switched_on(finding, configured))
+    Some(switched_on(finding, configured, setting))
 }
 
 fn refused(configured: &Configured<'_>, wrong: &Mistyped) -> Finding {
     let what = format!("storage.delete is {}, not a mapping with enabled in it", wrong.found);
-    switched_on(configured.refusal("delete-not-mapping", wrong.key.line, &what), configured)
+    let finding = configured.refusal("delete-not-mapping", wrong.key.line, &what);
+    switched_on(finding, configured, Some(&wrong.key))
 }
 
-fn switched_on(finding: Finding, configured: &Configured<'_>) -> Finding {
-    configured.write(
+fn switched_on<T>(
+    finding: Finding,
+    configured: &Configured<'_>,
+    setting: Option<&Located<T>>,
+) -> Finding {
+    configured.mend(
         finding,
+        setting,
         "let images be deleted",
         Some("registry['storage_delete_enabled'] = true, or 'delete' in registry['storage'],"),
         "storage.delete.enabled: true",

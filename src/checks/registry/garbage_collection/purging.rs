@@ -1,6 +1,6 @@
 //! Whether uploads that nobody finished are purged.
 
-use super::super::startup::Configured;
+use super::super::startup::{Configured, setting_cause};
 use crate::checks::{Finding, docs};
 use crate::parse::go_duration;
 use crate::parse::registry_yml::UploadPurging;
@@ -29,12 +29,13 @@ pub(super) fn judge(configured: &Configured<'_>) -> Option<Finding> {
     if is_on(&purging.dryrun) {
         let message = "uploadpurging only says what it would purge (dryrun): interrupted uploads \
                        stay in the storage for ever";
-        return Some(notice(configured, "purging-dry", purging, message));
+        let dryrun = purging.dryrun.as_ref();
+        return Some(notice(configured, "purging-dry", purging, dryrun, message));
     }
     if is_on(&purging.enabled) && is_on(&storage.readonly_enabled) {
         let message = "uploads are purged while the registry is read-only: the storage is written \
                        to all the same";
-        return Some(notice(configured, "purging-while-read-only", purging, message));
+        return Some(notice(configured, "purging-while-read-only", purging, None, message));
     }
     None
 }
@@ -74,30 +75,37 @@ fn refused(
 ) -> Finding {
     let line = setting.and_then(|it| it.line).or(purging.line);
     let finding = configured.refusal("purging-incomplete", line, what);
+    let finding = finding.explains(setting_cause("storage.maintenance.uploadpurging"));
     let finding = setting.into_iter().fold(finding, |finding, it| {
         finding.evidence(configured.setting(it).evidence("what stands there"))
     });
-    complete(finding, configured)
+    complete(finding, configured, setting)
 }
 
 fn switched_off(configured: &Configured<'_>, purging: &UploadPurging) -> Finding {
     let message = "interrupted uploads are not purged: they stay in the storage for ever";
-    notice(configured, "purging-off", purging, message)
+    notice(configured, "purging-off", purging, purging.enabled.as_ref(), message)
 }
 
 fn notice(
     configured: &Configured<'_>,
     code: &'static str,
     purging: &UploadPurging,
+    setting: Option<&Located<Scalar>>,
     message: &str,
 ) -> Finding {
     let finding = Finding::notice(code, configured.subject(purging.line), message);
-    complete(finding.docs(docs::REGISTRY_GC), configured)
+    complete(finding.docs(docs::REGISTRY_GC), configured, setting)
 }
 
-fn complete(finding: Finding, configured: &Configured<'_>) -> Finding {
-    configured.write(
+fn complete(
+    finding: Finding,
+    configured: &Configured<'_>,
+    setting: Option<&Located<Scalar>>,
+) -> Finding {
+    configured.mend(
         finding,
+        setting,
         "take uploadpurging out, or write it in full",
         Some(
             "'maintenance' => {'uploadpurging' => {'enabled' => true, 'age' => '168h', 'interval' \

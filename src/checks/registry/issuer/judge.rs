@@ -45,7 +45,7 @@ fn open(scene: &Scene<'_>, none: Option<&Located<String>>) -> Finding {
     let yml = format!(
         "auth.token with realm {realm}, service {SERVICE}, GitLab's issuer and a rootcertbundle"
     );
-    scene.configured.write(finding, "let the registry ask for GitLab's tokens", None, &yml)
+    scene.configured.mend(finding, none, "let the registry ask for GitLab's tokens", None, &yml)
 }
 
 fn other_type(scene: &Scene<'_>, only: &Located<String>) -> Finding {
@@ -66,7 +66,7 @@ fn other_type(scene: &Scene<'_>, only: &Located<String>) -> Finding {
         }
     };
     let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth"));
-    scene.configured.write(finding, why, None, yml)
+    scene.configured.mend(finding, Some(only), why, None, yml)
 }
 
 fn several_types(scene: &Scene<'_>, several: &[Located<String>]) -> Finding {
@@ -75,7 +75,8 @@ fn several_types(scene: &Scene<'_>, several: &[Located<String>]) -> Finding {
     let line = several.iter().filter_map(|it| it.line).max();
     let finding = scene.configured.refusal("auth-several", line, &what);
     let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth"));
-    scene.configured.write(finding, "leave token alone", None, "auth with token alone")
+    let added = several.iter().find(|it| it.variable.is_some());
+    scene.configured.mend(finding, added, "leave token alone", None, "auth with token alone")
 }
 
 fn token(scene: &Scene<'_>, auth: &Auth) -> Vec<Finding> {
@@ -122,7 +123,7 @@ fn unusable(scene: &Scene<'_>, auth: &Auth, name: &str, value: &Setting) -> Opti
         Some(wanted) => format!("auth.token.{name}: \"{wanted}\""),
         None => format!("auth.token.{name} with a text in quotes"),
     };
-    Some(configured.write(finding, &format!("set {name}"), None, &yml))
+    Some(configured.mend(finding, value.as_ref(), &format!("set {name}"), None, &yml))
 }
 
 /// The registry then sends clients to a path of its own host.
@@ -147,7 +148,7 @@ fn autoredirect(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
     };
     let why = "let clients be sent to the realm";
     let finding = finding.explains(Cause::Tokens).explains(setting_cause("auth.token.realm"));
-    Some(configured.write(finding, why, Some(rb), yml))
+    Some(configured.mend(finding, Some(it), why, Some(rb), yml))
 }
 
 fn service(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
@@ -164,7 +165,7 @@ fn service(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
         .evidence(configured.setting(it).evidence("auth.token.service"))
         .docs(docs::REGISTRY);
     let yml = format!("auth.token.service: {SERVICE}");
-    Some(configured.write(finding, "name the service that GitLab knows", None, &yml))
+    Some(configured.mend(finding, Some(it), "name the service that GitLab knows", None, &yml))
 }
 
 fn issuer(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
@@ -195,7 +196,7 @@ fn issuer(scene: &Scene<'_>, auth: &Auth) -> Option<Finding> {
     let wanted = theirs.unwrap_or(own);
     let rb = format!("gitlab_rails['registry_issuer'] = \"{wanted}\"");
     let yml = format!("auth.token.issuer: {wanted}");
-    Some(configured.write(finding, "let both sides name one issuer", Some(&rb), &yml))
+    Some(configured.mend(finding, Some(it), "let both sides name one issuer", Some(&rb), &yml))
 }
 
 /// The two names in `gitlab.rb`, of which only reconfigure knows what becomes of them.

@@ -126,7 +126,8 @@ fn finding(
         |url| url.url(PATH),
     );
     let yml = format!("auth.token.realm: {realm}");
-    configured.write(finding, "send clients to GitLab", rb.as_deref(), &yml)
+    let it = auth.token_realm.as_ref();
+    configured.mend(finding, it, "send clients to GitLab", rb.as_deref(), &yml)
 }
 
 /// A slash too many is taken out on the way, and the Linux package writes one where `external_url`

@@ -3,6 +3,7 @@ use crate::checks::registry::startup::{Configured, config, told};
 use crate::checks::{Cause, Finding};
 use crate::install::tokens::Signer;
 use crate::install::{Endpoint, Source, Sourced};
+use crate::parse::registry_yml::apply_environment;
 
 fn signer(issuer: Option<&str>) -> Signer {
     let path = "/var/opt/gitlab/gitlab-rails/etc/gitlab.yml";
@@ -66,6 +67,32 @@ fn what_agrees_is_no_finding() {
     assert_eq!(judged(&apart, &full("https://other.test/jwt/auth")), []);
     let text = full("https://git.test/jwt/auth").replace("/x", "/x, autoredirect: false");
     assert_eq!(judged(&CASE, &text), []);
+}
+
+#[test]
+fn what_a_variable_says_is_mended_there() {
+    let good = "realm: 'https://git.test/jwt/auth', service: container_registry, issuer: gitlab";
+    for (variable, value) in [
+        ("REGISTRY_AUTH_TOKEN_ISSUER", "other"),
+        ("REGISTRY_AUTH_TOKEN_SERVICE", "other"),
+        ("REGISTRY_AUTH_TOKEN_REALM", "https://other.test/jwt/auth"),
+        ("REGISTRY_AUTH_TOKEN_AUTOREDIRECT", "true"),
+        ("REGISTRY_AUTH", "htpasswd"),
+    ] {
+        let mut config = config(&format!("auth: {}\n", token(good)), true);
+        let variables = [(variable.to_owned(), value.to_owned())].into();
+        apply_environment(&mut config.yml, &variables);
+        let signer = signer(CASE.issuer);
+        let findings = judge(&Scene {
+            configured: Configured::sample(&config),
+            signer: Some(&signer),
+            gitlab: CASE.gitlab.map(url),
+            told_realm: None,
+        });
+        let advice = &findings[0].remedy.advice;
+        assert!(advice.starts_with(&format!("Take {variable} out of registry['env']")), "{advice}");
+        assert_eq!(findings.len(), 1, "{variable}");
+    }
 }
 
 #[test]

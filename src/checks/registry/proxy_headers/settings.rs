@@ -56,16 +56,7 @@ fn fixed_host(config: &Config, public: Option<&Public<'_>>, keeper: Keeper) -> O
 
 fn remove_host(finding: Finding, setting: &Located<Scalar>, keeper: Keeper) -> Finding {
     match (&setting.variable, keeper) {
-        (Some(variable), Keeper::Package | Keeper::Elsewhere) => finding.remedy(
-            keeper.advice(&format!(
-                "take {variable} out of registry['env'] in /etc/gitlab/gitlab.rb and reconfigure"
-            )),
-            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
-        ),
-        (Some(variable), Keeper::Systemd) => finding.remedy(
-            format!("Take {variable} out of the registry's environment, and restart it."),
-            ["sudo systemctl restart docker-registry"],
-        ),
+        (Some(variable), keeper) => keeper.unset_variable(finding, variable),
         // The package has no setting for it, so somebody edited what it generated.
         (None, Keeper::Package | Keeper::Elsewhere) => finding.remedy(
             keeper.advice(

@@ -47,6 +47,9 @@ fn bundle_path(scene: &Scene) -> Option<&str> {
 
 /// A bundle from which the registry gets nothing.
 pub(super) fn bundle(finding: Finding, scene: &Scene, held: &Held) -> Finding {
+    if let Some(variable) = held.path.source.variable() {
+        return scene.keeper.unset_variable(finding, variable);
+    }
     if held.by_package && scene.keeper == Keeper::Package {
         let advice = "Let reconfigure write the bundle again, from gitlab-secrets.json.";
         return finding.remedy(advice, RECONFIGURE);
@@ -236,6 +239,9 @@ pub(super) fn stray_key(finding: Finding, held: &Held) -> Finding {
 
 /// Two good files that do not belong together.
 pub(super) fn mismatch(finding: Finding, scene: &Scene, key: &Held, bundle: &Held) -> Finding {
+    if let Some(variable) = bundle.path.source.variable() {
+        return scene.keeper.unset_variable(finding, variable);
+    }
     let (pem, crt) = (word(key.path().as_str()), word(bundle.path().as_str()));
     let compare = [
         format!("openssl x509 -noout -pubkey -in {crt} | openssl sha256"),

@@ -1,7 +1,7 @@
 //! The drivers besides S3 and folders.
 
 use super::numbers;
-use super::s3::missing;
+use super::s3::{bucket_with_slash, missing};
 use super::subject::Subject;
 use crate::checks::{Finding, Severity};
 use crate::install::storage::Program;
@@ -20,6 +20,7 @@ pub(super) fn in_memory(subject: &Subject<'_>, driver: &Driver) -> Finding {
 pub(super) fn gcs(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
     let mut findings = numbers::judge(subject, driver, numbers::GCS);
     findings.extend(missing(subject, driver, "bucket", "'NAME'"));
+    findings.extend(bucket_with_slash(subject, driver, "bucket"));
     let chunk = driver.get("chunksize");
     let odd = chunk.filter(|it| numbers::number(&it.value).is_some_and(|n| n % GOOGLES_BLOCK != 0));
     if let Some(chunk) = odd.filter(|_| findings.is_empty()) {
@@ -44,6 +45,7 @@ pub(super) fn azure(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(missing(subject, driver, "accountname", "'NAME'"));
     findings.extend(missing(subject, driver, "container", "'NAME'"));
+    findings.extend(bucket_with_slash(subject, driver, "container"));
     // Newer drivers know other credentials, and connection strings that name the account, too.
     let other = driver.has("credentials_type")
         || driver.has("credentials")

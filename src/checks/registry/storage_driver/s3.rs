@@ -45,7 +45,7 @@ pub(super) fn judge(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
     findings.extend(numbers::judge_switches(subject, driver, &switches));
     let rules: [fn(&Subject<'_>, &Driver) -> Option<Finding>; 12] = [
         no_bucket,
-        bucket_with_slash,
+        |subject, driver| bucket_with_slash(subject, driver, "bucket"),
         region,
         scheme,
         path_style,
@@ -87,25 +87,31 @@ pub(super) fn missing(
         format!("{} is not set: the registry does not start", subject.settings.spelled(&path));
     let finding = subject.startup(code, message, format!("no {name} parameter provided"));
     let finding = finding.evidence(subject.driver(driver));
-    Some(subject.write(finding, &format!("the driver needs a {name}"), &path, value))
+    Some(subject.write(finding, &format!("the driver needs {name}"), &path, value))
 }
 
-fn bucket_with_slash(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
-    let bucket = driver.get("bucket")?;
+/// A folder behind the name of the bucket, which Azure calls a container.
+pub(super) fn bucket_with_slash(
+    subject: &Subject<'_>,
+    driver: &Driver,
+    parameter: &str,
+) -> Option<Finding> {
+    let bucket = driver.get(parameter)?;
     let text = bucket.value.to_string();
-    let inner = text.trim_start_matches("s3://").trim_matches('/');
+    let inner = text.split_once("://").map_or(text.as_str(), |(_, inner)| inner).trim_matches('/');
     if !text.contains('/') {
         return None;
     }
-    let path = [driver.name.as_str(), "bucket"];
+    let path = [driver.name.as_str(), parameter];
     let message = format!(
-        "'{text}' is no bucket: a bucket's name holds no slash, and no folder goes with it"
+        "'{text}' is no {parameter}: a {parameter}'s name holds no slash, and no folder goes with it"
     );
     let finding = subject
         .finding(Severity::Error, "bucket-with-slash", message)
         .evidence(subject.shown(&path, bucket));
     let (name, folder) = inner.split_once('/').unwrap_or((inner, ""));
-    let finding = subject.write(finding, "name the bucket alone", &path, &format!("'{name}'"));
+    let finding =
+        subject.write(finding, &format!("name the {parameter} alone"), &path, &format!("'{name}'"));
     if folder.is_empty() {
         return Some(finding);
     }

@@ -1,6 +1,7 @@
 //! The section `storage` itself: which driver, and what stands beside it.
 
 use super::subject::Subject;
+use crate::checks::registry::startup::setting_cause;
 use crate::checks::{Finding, Severity};
 use crate::install::storage::Program;
 use crate::parse::registry_yml::{Driver, UploadPurging};
@@ -181,6 +182,7 @@ fn readonly(subject: &Subject<'_>) -> Option<Finding> {
         _ => return None,
     };
     let finding = subject.startup("readonly-not-a-section", message, words).evidence(wrong);
+    let finding = told_elsewhere(finding, "storage.maintenance.readonly");
     Some(subject.write(finding, "say it without quotes", &[path[0], path[1], "enabled"], "false"))
 }
 
@@ -242,6 +244,7 @@ fn purging(subject: &Subject<'_>) -> Option<Finding> {
     );
     let words = "Unable to parse upload purge configuration";
     let finding = subject.startup("purging-incomplete", message, words);
+    let finding = told_elsewhere(finding, "storage.maintenance.uploadpurging");
     let finding = match [age, interval, dryrun].into_iter().flatten().next() {
         Some(near) => finding.evidence(subject.placed(&path[..2], near, "its place")),
         None => finding,
@@ -252,6 +255,11 @@ fn purging(subject: &Subject<'_>) -> Option<Finding> {
         _ => "false",
     };
     Some(subject.write(finding, "complete it", &path, value))
+}
+
+/// What another check of the registry tells as well, which knows more of it and so explains this.
+fn told_elsewhere(finding: Finding, name: &str) -> Finding {
+    Finding { explains: Vec::new(), ..finding }.follows(setting_cause(name))
 }
 
 /// What is wrong with a text that Go is to read as a duration: numbers with units up to hours.

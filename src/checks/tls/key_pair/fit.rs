@@ -5,7 +5,7 @@ use super::nearby::Nearby;
 use super::reader::{Certificate, Certificates, Keys};
 use super::usage::{Half, Program, Usage};
 use crate::checks::shell::word;
-use crate::checks::{Finding, docs};
+use crate::checks::{Cause, Finding, docs};
 use crate::host::files::File;
 use crate::parse::key::{Algorithm, PublicKey};
 use crate::parse::pem::PemFile;
@@ -232,6 +232,8 @@ fn wrong_order(usage: &Usage, certificates: &Certificates, number: usize) -> Fin
         Program::Nginx => finding.seen("nginx says", "key values mismatch"),
         _ => finding.seen("the registry says", "tls: private key does not match public key"),
     };
+    let taken = certificates.found.first().map(|it| Cause::Order(it.fingerprint.clone()));
+    let finding = taken.into_iter().fold(finding, Finding::explains);
     let commands = [format!(
         "sudo sed -n '{first},{last}p' {word} | sudo tee {word}.sorted > /dev/null \\\n  \
          && sudo sed '{first},{last}d' {word} | sudo tee -a {word}.sorted > /dev/null \\\n  \

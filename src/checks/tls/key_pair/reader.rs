@@ -39,6 +39,9 @@ pub(in crate::checks) struct Certificate {
     pub(in crate::checks) public: PublicKey,
     /// Whom it is for, as people write it.
     pub(super) subject: String,
+    /// Of the whole certificate, by which other checks know it; empty where it cannot be read to its
+    /// end.
+    pub(super) fingerprint: String,
 }
 
 /// The keys that a program gets out of a file.
@@ -93,12 +96,15 @@ impl Reader {
             accepted.map_err(|kind| Fate::Refused(Fault::at(block, kind)))?;
         }
         // One that cannot be read to its end has a key all the same.
-        let subject = facts::Certificate::from_der(der.as_ref()).map(|facts| facts.subject);
+        let facts = facts::Certificate::from_der(der.as_ref());
+        let (subject, fingerprint) =
+            facts.map(|facts| (facts.subject, facts.fingerprint)).unwrap_or_default();
         Ok(Certificate {
             first_line: block.line,
             last_line: block.last_line,
             public,
-            subject: subject.unwrap_or_default(),
+            subject,
+            fingerprint,
         })
     }
 

@@ -78,7 +78,9 @@ impl Case<'_> {
         let remedy = renew(server, file, &self.facts);
         let docs = if code == "no-alternative-name" { docs::OFFLINE_SSL } else { docs::SSL };
         let finding = Finding { remedy, ..finding }.docs(docs);
-        Some(finding.explains(Cause::Certificate(self.facts.fingerprint.clone())))
+        let fingerprint = &self.facts.fingerprint;
+        let finding = finding.explains(Cause::Certificate(fingerprint.clone()));
+        Some(finding.follows(Cause::Order(fingerprint.clone())))
     }
 
     /// A file from which the server could show a certificate that everybody takes.

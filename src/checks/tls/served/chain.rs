@@ -231,7 +231,7 @@ impl Seen<'_> {
             (None, None) => finding,
         };
         let leaf = self.read.first().map(|leaf| leaf.fingerprint.clone()).unwrap_or_default();
-        finding.explains(Cause::Certificate(leaf))
+        finding.explains(Cause::Certificate(leaf.clone())).follows(Cause::Order(leaf))
     }
 }
 

@@ -133,6 +133,7 @@ impl Seen<'_> {
     }
 
     fn finish(&self, finding: Finding, facts: &Certificate, depth: usize) -> Finding {
+        let finding = finding.follows(Cause::Order(self.leaf.clone()));
         let shown = self.server.shown.iter().find(|shown| shown.chain == self.chain);
         let finding = match (shown, self.file) {
             (Some(shown), _) => finding.seen("shown at", shown.places()),

@@ -75,6 +75,9 @@ fn incomplete(
     }
 }
 
+/// The code of the finding on certificates that nobody reads.
+pub(super) const UNREAD: &str = "ending-not-read";
+
 /// Certificates under endings that nobody reads, where there is none that somebody reads.
 fn unread(place: &Place, folder: &str, names: &[&str]) -> Option<Finding> {
     let ending = |name: &str| {
@@ -86,7 +89,7 @@ fn unread(place: &Place, folder: &str, names: &[&str]) -> Option<Finding> {
     let path = format!("{folder}/{name}");
     Some(
         Finding::warning(
-            "ending-not-read",
+            UNREAD,
             folder,
             format!("{} reads only files that end in .crt, and there is only {name}", place.client),
         )

@@ -1,6 +1,6 @@
 use super::super::sample::{Sample, file, pem, used_by};
 use super::*;
-use crate::checks::Severity;
+use crate::checks::{Cause, Severity};
 use crate::install::certificates::User;
 
 /// The findings on a pair of files, everything else being as it should.
@@ -85,6 +85,8 @@ fn a_server_takes_the_first_certificate_and_the_registry_trusts_all() {
     let lines = root.certificate_pem().lines().count();
     let first = format!("sudo sed -n '{},{}p' ", lines + 1, 2 * lines);
     assert!(verdict.findings[0].remedy.commands[0].starts_with(&first));
+    // What the other checks say of the first certificate follows from its place.
+    assert!(matches!(verdict.findings[0].explains[..], [Cause::Order(_)]));
 }
 
 #[test]

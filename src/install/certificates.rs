@@ -245,6 +245,10 @@ async fn named_file(
             return Ok(Some(path.map(Utf8PathBuf::from)));
         }
     }
+    // Whoever wrote the server's address elsewhere may have named its files there as well.
+    if matches!(settings.text(&[server.url]), Written::Unset) {
+        return Ok(written_out(host, server, key).await);
+    }
     Ok(None)
 }
 
@@ -278,10 +282,11 @@ async fn url_of(
 ) -> Result<Option<Sourced<Endpoint>>, Unknown> {
     let url = match server.url {
         "external_url" => configured_url(host).await?,
-        // Rails may know a registry on another node, which takes other settings.
+        // Rails may know a registry on another node, which takes other settings. Whoever has the
+        // settings in GITLAB_OMNIBUS_CONFIG, as containers do, writes none into the file.
         name @ "registry_external_url" => match settings.url(&[name]) {
-            Written::Unset => None,
-            Written::Known(_) | Written::Untold(_) => registry::configured(host).await?,
+            Written::Unset if !is_generated(host, server).await? => None,
+            _ => registry::configured(host).await?,
         },
         other => other_url(settings, other)?,
     };
@@ -299,6 +304,11 @@ async fn is_here(host: &Host, settings: &Settings, server: &WebServer) -> Result
         return Ok(true);
     }
     // Which services the other roles bring along is the package's matter: its files tell.
+    is_generated(host, server).await
+}
+
+/// Whether reconfigure gave nginx a server for the service.
+async fn is_generated(host: &Host, server: &WebServer) -> Result<bool, Unknown> {
     for path in server.generated_files() {
         if host.ask(FileFacts::of(path)).await?.is_some() {
             return Ok(true);

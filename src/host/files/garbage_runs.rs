@@ -133,9 +133,11 @@ fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
     for (timer, stem) in timers.filter_map(|name| Some((name, name.strip_suffix(".timer")?))) {
         let mut service = format!("{stem}.service");
         for_each_text(scope, [folder.join(timer)], unread, |_, text| {
-            let named = lines(text).filter_map(|(_, line)| line.trim().strip_prefix("Unit="));
+            let units = lines(text).filter_map(|(_, line)| line.trim().strip_prefix("Unit="));
             // A unit's name has no slash in it, so nothing else is looked into.
-            service = named.last().filter(|it| !it.contains('/')).unwrap_or(&service).to_owned();
+            if let Some(unit) = units.last().filter(|unit| !unit.contains('/')) {
+                unit.clone_into(&mut service);
+            }
         });
         for_each_text(scope, [folder.join(&service)], unread, |path, text| {
             let found = first(text);

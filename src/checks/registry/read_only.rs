@@ -342,8 +342,9 @@ mod tests {
     #[test]
     fn a_variable_is_mended_where_it_stands() {
         for (variable, value) in [
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}"),
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "true"),
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
-            ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "'true'"),
         ] {
             let mut yml = crate::parse::registry_yml::read(b"storage: {filesystem: }").unwrap();
             let variables = [(variable.to_owned(), value.to_owned())].into();

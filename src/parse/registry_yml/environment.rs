@@ -49,6 +49,7 @@ fn apply(config: &mut RegistryYml, variable: &str, name: &str, text: &str) -> bo
         "DATABASE_PASSWORD" => config.database.password = secret(),
         "AUTH" => config.auth.types = named(variable, &value),
         "STORAGE" => replace_drivers(config, variable, &value),
+        "STORAGE_MAINTENANCE_READONLY_ENABLED" => readonly_by_its_key(config, variable),
         _ => {
             if let Some(slot) = slot(config, name) {
                 *slot = shown(variable, name, &value);
@@ -66,20 +67,26 @@ fn apply(config: &mut RegistryYml, variable: &str, name: &str, text: &str) -> bo
     true
 }
 
-/// The section and its only key, of which a variable may name either.
+/// The section in one variable.
 fn readonly_as_a_whole(config: &mut RegistryYml, variable: &str, name: &str, value: &Node) {
-    let storage = &mut config.storage;
-    let mapping = || Some(Located::from_variable(variable, Scalar::Mapping));
-    match (name, value) {
-        ("STORAGE_MAINTENANCE_READONLY", Node::Mapping(section)) => {
-            storage.readonly = mapping();
-            let enabled = section.entries.get("enabled").and_then(Node::scalar);
-            storage.readonly_enabled = enabled.map(|it| Located::from_variable(variable, it));
-        }
-        ("STORAGE_MAINTENANCE_READONLY", _) => storage.readonly_enabled = None,
-        ("STORAGE_MAINTENANCE_READONLY_ENABLED", _) => storage.readonly = mapping(),
-        _ => {}
+    if name != "STORAGE_MAINTENANCE_READONLY" {
+        return;
     }
+    let storage = &mut config.storage;
+    storage.readonly_enabled = None;
+    if let Node::Mapping(section) = value {
+        storage.readonly = Some(Located::from_variable(variable, Scalar::Mapping));
+        let enabled = section.entries.get("enabled").and_then(Node::scalar);
+        storage.readonly_enabled = enabled.map(|it| Located::from_variable(variable, it));
+    }
+}
+
+/// Variables do not reach so deep into `storage` (measured with Distribution 2.8.2): what the file
+/// says stays as it is, and where it says nothing, an empty section comes of it, with which the
+/// registry does not start.
+fn readonly_by_its_key(config: &mut RegistryYml, variable: &str) {
+    let empty = || Located::from_variable(variable, Scalar::Text(String::new()));
+    config.storage.readonly.get_or_insert_with(empty);
 }
 
 fn has_token(config: &RegistryYml) -> bool {
@@ -163,7 +170,6 @@ fn slot<'a>(config: &'a mut RegistryYml, name: &str) -> Option<&'a mut Setting> 
         "STORAGE_REDIRECT_DISABLE" => &mut storage.redirect_disable,
         "STORAGE_CACHE_BLOBDESCRIPTOR" => &mut storage.cache_blobdescriptor,
         "STORAGE_MAINTENANCE_READONLY" => &mut storage.readonly,
-        "STORAGE_MAINTENANCE_READONLY_ENABLED" => &mut storage.readonly_enabled,
         _ => {
             let name = name.strip_prefix("STORAGE_MAINTENANCE_UPLOADPURGING_")?;
             let purging = storage.uploadpurging.get_or_insert_with(UploadPurging::default);

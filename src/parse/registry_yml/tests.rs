@@ -244,18 +244,23 @@ proptest! {
 }
 
 #[test]
-fn read_only_may_be_a_variable_as_a_whole_or_in_part() {
-    for (name, value) in [
-        ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}"),
-        ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
-    ] {
-        let mut config = read(b"storage: {filesystem: }").unwrap();
+fn variables_reach_the_section_of_read_only_but_not_its_key() {
+    let whole = "REGISTRY_STORAGE_MAINTENANCE_READONLY";
+    let key = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED";
+    let of = |file: &str, name, value| {
+        let mut config = read(file.as_bytes()).unwrap();
         apply_environment(&mut config, &variables(&[(name, value)]));
-        let storage = config.storage;
-        let from = |value| Some(Located::from_variable(name, value));
-        assert_eq!(storage.readonly, from(Scalar::Mapping), "{name}");
-        assert_eq!(storage.readonly_enabled, from(Scalar::Bool(true)), "{name}");
-    }
+        let value = |it: Setting| it.map(|it| it.value);
+        (value(config.storage.readonly), value(config.storage.readonly_enabled))
+    };
+    let none = "storage: {filesystem: }";
+    let off = "storage: {filesystem: , maintenance: {readonly: {enabled: false}}}";
+    let switched = |on| (Some(Scalar::Mapping), Some(Scalar::Bool(on)));
+    assert_eq!(of(none, whole, "{enabled: true}"), switched(true));
+    assert_eq!(of(off, whole, "{enabled: true}"), switched(true));
+    assert_eq!(of(off, whole, "true"), (Some(Scalar::Bool(true)), None));
+    assert_eq!(of(off, key, "true"), switched(false));
+    assert_eq!(of(none, key, "true"), (Some(text("")), None));
 }
 
 #[test]

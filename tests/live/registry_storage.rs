@@ -162,7 +162,7 @@ fn what_the_registry_refuses_is_found_in_its_own_words() {
         }
     }
     // What does not start does not answer, and the report says which of the two is the cause.
-    own_registry(&lab, &beside("maintenance: {readonly: true}"));
+    own_registry(&lab, &s3(", chunksize: 5M"));
     let report = Report::on(&format!("{CHECK},{API}"), &lab.server, &[]);
     let [[_, code, _, cause]] = report.findings(API)[..] else { panic!("{}", report.ran) };
     assert_eq!((code, cause), ("refused", CHECK), "{}", report.ran);

@@ -81,6 +81,10 @@ pub(super) struct Unread {
     pub(super) proven: bool,
 }
 
+/// As many files as are tried for what a client lacks: each takes a verdict, which decides no more
+/// than the words of a mend.
+const MOST_NEARBY: usize = 64;
+
 impl GoClient<'_> {
     /// The client's verdict.
     pub(super) fn judge(&self, seen: &Seen<'_>) -> Verdict {
@@ -137,6 +141,7 @@ impl GoClient<'_> {
         if let Some(proven) = unread.iter().find(|unread| unread.proven) {
             return Lack::Unread(proven.clone());
         }
+        let nearby = &nearby[..nearby.len().min(MOST_NEARBY)];
         // A server's own file is not somebody else's: it is what the client sees already.
         let source = seen.source.map(|source| &source.pair.certificate.value);
         let own = |path: &Utf8PathBuf| {

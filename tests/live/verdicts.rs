@@ -92,13 +92,20 @@ impl Scene {
         }
     }
 
-    /// Waits until nginx shows the certificate.
+    /// Waits until nginx shows all of the chain, and no worker from before the reload is left that
+    /// shows another.
     fn settle(&self, shown: &Certificate) {
-        let leaf = shown.pem();
-        let leaf = leaf.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
-        let show = format!("openssl s_client -connect {REGISTRY_NAME} </dev/null | openssl x509");
+        let blocks = |text: &str| -> Vec<String> {
+            let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+            blocks.filter_map(|it| Some(it.split_once("-----END")?.0.trim().to_owned())).collect()
+        };
+        let expected = blocks(&shown.pem());
+        let show = format!("openssl s_client -connect {REGISTRY_NAME} -showcerts </dev/null");
+        let mut in_a_row = 0;
         for _ in 0..200 {
-            if self.lab.client.run("sh", &["-c", &show]).stdout == leaf {
+            let seen = blocks(&self.lab.client.run("sh", &["-c", &show]).stdout);
+            in_a_row = if seen == expected { in_a_row + 1 } else { 0 };
+            if in_a_row == 3 {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(50));

@@ -31,6 +31,7 @@ pub use engine::{Outcome, Run, run};
 pub use finding::{Evidence, Finding, Remedy, Severity};
 pub use selection::{Selection, UnknownCheck, find};
 
+use crate::host::files::{Sample, Unread};
 use crate::host::{Host, Unknown};
 
 /// Every check, by subject, in the order of the reports.
@@ -105,6 +106,16 @@ impl Verdict {
     /// Notes that one part could not be looked at; the rest of the verdict stands.
     pub fn untold(&mut self, what: impl Into<String>, why: Unknown) {
         self.untold.push((what.into(), why));
+    }
+
+    /// Notes the folders in which something could not be read, if there are any.
+    pub fn unread(&mut self, what: &str, folders: &Sample<Unread>) {
+        let Some(first) = folders.first.first() else { return };
+        let what = match folders.count {
+            1 => format!("{what} in one folder"),
+            many => format!("{what} in {many} folders, the first of them"),
+        };
+        self.untold(what, first.why.clone());
     }
 
     /// The answer, or a note that there is none.

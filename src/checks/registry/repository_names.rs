@@ -127,13 +127,7 @@ fn judge(
     let names = tree.names.as_ref().ok_or(Unknown::NotRecorded)?;
     verdict.add(names.odd.iter().map(|(oddity, sample)| finding(top, *oddity, sample)));
     verdict.add(too_long(top, &names.longest, registry));
-    if let Some(first) = tree.unread.first.first() {
-        let what = match tree.unread.count {
-            1 => "names in one folder".to_owned(),
-            many => format!("names in {many} folders, the first of them"),
-        };
-        verdict.untold(what, first.why.clone());
-    }
+    verdict.unread("names", &tree.unread);
     Ok(())
 }
 

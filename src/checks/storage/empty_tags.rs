@@ -155,13 +155,7 @@ fn contradiction(root: &Sourced<Utf8PathBuf>, database: &Utf8Path, files: &Utf8P
 fn judge(top: &Utf8Path, tree: &TagTree) -> Verdict {
     let mut verdict = Verdict::default();
     verdict.add(tree.odd.iter().map(|(oddity, sample)| finding(top, *oddity, sample)));
-    if let Some(first) = tree.unread.first.first() {
-        let what = match tree.unread.count {
-            1 => "tags in one folder".to_owned(),
-            many => format!("tags in {many} folders, the first of them"),
-        };
-        verdict.untold(what, first.why.clone());
-    }
+    verdict.unread("tags", &tree.unread);
     verdict
 }
 

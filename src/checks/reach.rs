@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
 
 use super::{Cause, Finding};
 use crate::host::network::{
@@ -61,7 +61,8 @@ pub async fn reach(host: &Host, endpoint: &Endpoint, path: &str) -> Result<Reach
     reach_by(host, endpoint, |address| host.ask(HttpGet::new(url.clone(), address))).await
 }
 
-/// The same with another last stage than a plain GET.
+/// The same with another last stage than a plain GET. It is asked before anything is known of the
+/// server's certificate, and so must hold no secret.
 pub async fn reach_by<F>(
     host: &Host,
     endpoint: &Endpoint,
@@ -98,13 +99,23 @@ where
     if let Connected::Failed(failure) = host.ask(Connect { address }).await? {
         return Ok(Stage::Connection(failure));
     }
-    if endpoint.https
-        && let Handshake::Failed(failure) =
-            host.ask(TlsHandshake { address, name: endpoint.host.clone() }).await?
-    {
+    let handshake = async {
+        if !endpoint.https {
+            return Ok(None);
+        }
+        let name = endpoint.host.clone();
+        Ok(match host.ask(TlsHandshake { address, name }).await? {
+            Handshake::Shown { .. } => None,
+            Handshake::Failed(failure) => Some(failure),
+        })
+    };
+    // Both at once, so that a slow server is waited for once. Where there is no TLS, nothing that
+    // became of the request matters.
+    let (handshake, reply) = join(handshake, last()).await;
+    if let Some(failure) = handshake? {
         return Ok(Stage::Tls(failure));
     }
-    Ok(match last().await? {
+    Ok(match reply? {
         HttpReply::Answered(response) => Stage::Answered(response),
         HttpReply::Failed(failure) => Stage::Http(failure),
     })

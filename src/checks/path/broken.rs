@@ -5,7 +5,6 @@ use crate::checks::reach::{Stage, Way};
 use crate::checks::shell::word;
 use crate::checks::{Cause, Finding};
 use crate::host::network::{Failure, Resolved};
-use crate::install::Endpoint;
 
 /// The name of the service's host leads nowhere.
 pub(super) fn no_name(service: &dyn Service, resolved: &Resolved) -> Finding {
@@ -139,7 +138,7 @@ fn no_tls(service: &dyn Service, way: &Way, failure: &Failure, spoken: Option<Sp
 
 fn no_http(service: &dyn Service, way: &Way, failure: &Failure, spoken: Option<Spoken>) -> Finding {
     if spoken == Some(Spoken::Tls) {
-        return tls_port(service);
+        return stranger::tls_port(service);
     }
     let port = way.address.port();
     let (code, message) = match failure {
@@ -167,12 +166,4 @@ fn no_http(service: &dyn Service, way: &Way, failure: &Failure, spoken: Option<S
         None => finding
             .remedy(service.advice("find out what listens there"), [listening, service.curl()]),
     }
-}
-
-/// The URL says http, the server speaks TLS.
-pub(super) fn tls_port(service: &dyn Service) -> Finding {
-    let message = "this port speaks TLS, but the URL says http".to_owned();
-    let finding = service.error("http-to-tls-port", message);
-    let right = Endpoint { https: true, ..service.endpoint().clone() }.to_string();
-    service.rewrite(finding, &right, Some(&right))
 }

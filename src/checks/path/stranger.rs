@@ -1,9 +1,10 @@
 //! An answer, but not one of the service: who gave it, by what sign, and what to do.
 
 use super::answerer::{Answerer, sign};
-use super::{GITLAB, REGISTRY, Service, broken};
+use super::{GITLAB, REGISTRY, Service};
 use crate::checks::{Evidence, Finding};
 use crate::host::network::{Body, Response};
+use crate::install::Endpoint;
 
 /// An answer, but not of the service doing its work.
 pub(super) fn answers(service: &dyn Service, response: &Response) -> Finding {
@@ -16,7 +17,7 @@ fn told(service: &dyn Service, response: &Response) -> Finding {
     let words = service.words();
     match Answerer::of(response) {
         Answerer::Proxy(status) => proxy(service, status),
-        Answerer::TlsPort => broken::tls_port(service),
+        Answerer::TlsPort => tls_port(service),
         Answerer::Redirect(location) => redirect(service, response.status, &location),
         Answerer::Gitlab if *words != GITLAB => {
             let message = format!("GitLab's web pages answer here in place of {}", words.the);
@@ -60,6 +61,14 @@ fn proxy(service: &dyn Service, status: u16) -> Finding {
         _ => format!("a web server in front answers 503 in place of {}", words.the),
     };
     service.because(service.start(service.error(words.down, what)))
+}
+
+/// The URL says http, the server speaks TLS.
+pub(super) fn tls_port(service: &dyn Service) -> Finding {
+    let message = "this port speaks TLS, but the URL says http".to_owned();
+    let finding = service.error("http-to-tls-port", message);
+    let right = Endpoint { https: true, ..service.endpoint().clone() }.to_string();
+    service.rewrite(finding, &right, Some(&right))
 }
 
 fn in_its_place(service: &dyn Service, code: &'static str, message: String) -> Finding {

@@ -5,7 +5,7 @@ mod realm;
 #[cfg(test)]
 mod tests;
 
-use self::judge::{Scene, judge};
+use self::judge::judge;
 use super::startup::{Configured, heed_settings};
 use crate::checks::{Finding, Stop, Verdict, check};
 use crate::host::{Host, Unknown};
@@ -38,6 +38,16 @@ check! {
     /// `registry['token_realm']`, or nothing; then `gitlab-ctl reconfigure`. With a registry of your
     /// own write `service: container_registry`, GitLab's issuer and `https://HOST/jwt/auth`.
     "registry/issuer": "both sides name the same issuer and service"
+}
+
+/// Both sides of a token.
+struct Scene<'a> {
+    configured: Configured<'a>,
+    signer: Option<&'a Signer>,
+    /// The address that users know GitLab by.
+    gitlab: Option<Sourced<Endpoint>>,
+    /// `registry['token_realm']`.
+    told_realm: Option<Sourced<Endpoint>>,
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {

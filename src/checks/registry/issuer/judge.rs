@@ -1,24 +1,14 @@
 //! What is wrong with the registry's idea of tokens.
 
-use super::super::startup::{Configured, setting_cause};
-use super::realm;
+use super::super::startup::setting_cause;
+use super::{Scene, realm};
 use crate::checks::{Cause, Finding, docs};
-use crate::install::tokens::{PACKAGE_ISSUER, PATH, SERVICE, Signer};
-use crate::install::{Endpoint, Sourced};
+use crate::install::Sourced;
+use crate::install::tokens::{PACKAGE_ISSUER, PATH, SERVICE};
 use crate::parse::registry_yml::Auth;
 use crate::parse::setting::{Located, Scalar, Setting};
 
 const REFUSED: &str = "the registry refuses every token, so docker login, push and pull fail";
-
-/// Both sides.
-pub(super) struct Scene<'a> {
-    pub(super) configured: Configured<'a>,
-    pub(super) signer: Option<&'a Signer>,
-    /// The address that users know GitLab by.
-    pub(super) gitlab: Option<Sourced<Endpoint>>,
-    /// `registry['token_realm']`.
-    pub(super) told_realm: Option<Sourced<Endpoint>>,
-}
 
 /// The verdict on the section `auth`.
 pub(super) fn judge(scene: &Scene<'_>) -> Vec<Finding> {

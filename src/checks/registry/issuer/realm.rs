@@ -1,7 +1,7 @@
 //! Where the registry sends clients for their tokens.
 
 use super::super::startup::setting_cause;
-use super::judge::Scene;
+use super::Scene;
 use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::install::tokens::PATH;
 use crate::install::{Endpoint, Sourced};

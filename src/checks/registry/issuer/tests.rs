@@ -1,4 +1,5 @@
-use super::judge::{Scene, judge, written};
+use super::Scene;
+use super::judge::{judge, written};
 use crate::checks::registry::startup::{Configured, config, told};
 use crate::checks::{Cause, Finding};
 use crate::install::tokens::Signer;

@@ -1,10 +1,15 @@
 //! Runs checks, all at once, each with its own view of the host.
+//!
+//! Each has a thread of its own: one that computes for long keeps nobody waiting, neither the network
+//! nor the end of the run, which both are heard on the thread that runs the engine.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, join_all};
+use tokio::runtime::Handle;
 
 use super::{Check, Finding, Selection, Stop, Verdict};
 use crate::host::{Host, Unknown, crash};
@@ -62,29 +67,40 @@ pub async fn run(
 }
 
 async fn one(host: &Host, check: &'static Check, run: &Run<'_>) -> Outcome {
-    let view = host.view();
+    let view = Arc::new(host.view());
     let started = Instant::now();
     let result = match run.selection.leaves_out(check) {
         Some(why) => Err(Stop::NotApplicable(why)),
-        None => contained(&view, check, run.cut_short.clone()).await,
+        None => contained(Arc::clone(&view), check, run.cut_short.clone()).await,
     };
     let duration = if host.is_live() { started.elapsed() } else { Duration::ZERO };
     Outcome { check, result, looked_at: view.looked_at(), duration }
 }
 
-/// A check that panics is unknown, and so is one that the end of the run cuts short.
+/// A check that panics is unknown, and so is one that the end of the run cuts short: at once where it
+/// waits; where it computes, it is left behind.
 async fn contained(
-    view: &Host,
+    view: Arc<Host>,
     check: &'static Check,
     cut_short: Shared<BoxFuture<'static, String>>,
 ) -> Result<Verdict, Stop> {
-    let guarded = AssertUnwindSafe((check.run)(view)).catch_unwind();
+    let ended = cut_short.clone();
+    let guarded = async move {
+        // Caught on the thread that panics, which remembers the place.
+        let guarded = AssertUnwindSafe((check.run)(&view)).catch_unwind();
+        tokio::select! {
+            biased;
+            result = guarded => result.unwrap_or_else(|_| Err(crash::here().into())),
+            why = ended => Err(Unknown::CutShort(why).into()),
+        }
+    };
+    let runtime = Handle::current();
+    let thread = tokio::task::spawn_blocking(move || runtime.block_on(guarded));
     tokio::select! {
         biased;
-        result = guarded => match result {
-            Ok(result) => result.map(tidy),
-            Err(_) => Err(crash::here().into()),
-        },
+        result = thread => {
+            result.unwrap_or_else(|error| Err(Unknown::Crashed(error.to_string()).into())).map(tidy)
+        }
         why = cut_short => Err(Unknown::CutShort(why).into()),
     }
 }
@@ -100,4 +116,68 @@ fn tidy(mut verdict: Verdict) -> Verdict {
     verdict.untold.sort();
     verdict.untold.dedup();
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::host::Transcript;
+
+    static ONE_IS_DONE: AtomicBool = AtomicBool::new(false);
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+
+    /// Computes until the test is over, or longer than anybody would wait.
+    static BUSY: Check = Check {
+        id: "test/busy",
+        title: "it computes",
+        page: "",
+        run: |_| {
+            async {
+                let started = Instant::now();
+                while !IS_OVER.load(Ordering::Relaxed) && started.elapsed().as_secs() < 30 {
+                    std::thread::yield_now();
+                }
+                Ok(Verdict::default())
+            }
+            .boxed()
+        },
+    };
+
+    static WAITING: Check = Check {
+        id: "test/waiting",
+        title: "it waits for a while",
+        page: "",
+        run: |_| {
+            async {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Ok(Verdict::default())
+            }
+            .boxed()
+        },
+    };
+
+    #[test]
+    fn a_check_that_computes_keeps_nobody_waiting() {
+        let host = Host::recorded(Transcript::default());
+        let end = async {
+            while !ONE_IS_DONE.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            "enough was seen".to_owned()
+        };
+        let run = Run {
+            selection: &Selection::default(),
+            cut_short: end.boxed().shared(),
+            progress: &|_, _| ONE_IS_DONE.store(true, Ordering::Relaxed),
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let outcomes = runtime.block_on(super::run(&host, [&BUSY, &WAITING], &run));
+        IS_OVER.store(true, Ordering::Relaxed);
+        assert!(outcomes[0].was_cut_short());
+        assert!(outcomes[1].result.is_ok());
+    }
 }

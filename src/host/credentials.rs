@@ -1,7 +1,9 @@
-//! The user name and password with which one login may be tried.
+//! The user name and password with which one login may be tried, and an access token shown to
+//! GitLab's API.
 //!
 //! GitLab counts refused logins and shuts an address out after a few, so a run tries one login at
-//! most, however many checks or addresses there are, and a refused one is never tried again.
+//! most, however many checks or addresses there are, and a refused one is never tried again. The
+//! API is asked once, too, and no more once it has refused.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -36,9 +36,9 @@ check! {
     /// API is asked for the paths of all projects that are not archived, once in a run and for
     /// 20,000 at most. For the first few whose path cannot be an image name it is asked whether
     /// they have a container registry. GitLab turns capitals into small letters by itself, so they
-    /// are no fault there. The token needs the scope `read_api`, and to see every project its owner
-    /// has to be an administrator (where Admin Mode is on, with the scope `admin_mode`). It is sent
-    /// over TLS alone, to a server whose certificate a client on this host accepts, and no more
+    /// are no fault there. The token needs the scope `read_api` (and `read_registry`, for the login
+    /// that `registry/token` tries with it), and to see every project its owner has to be an
+    /// administrator (where Admin Mode is on, with the scope `admin_mode`). It is sent over TLS alone, to a server whose certificate a client on this host accepts, and no more
     /// once it was refused. Only paths that matter are kept; never the token. Without one, GitLab is
     /// not asked at all. A password, or a token of another kind, is not sent to the API.
     ///
@@ -56,11 +56,14 @@ const SHOWN: usize = 5;
 /// As many characters as a name may have for clients, the registry's host included.
 const LONGEST: usize = 255;
 
+/// What the folders are called in a report.
+const STORAGE: &str = "the repositories in the storage";
+
 /// What the list of projects is called in a report.
 const PROJECTS: &str = "the paths of GitLab's projects";
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    let (stored, listed) = join(stored::look(host), projects::look(host)).await;
+    let (stored, listed) = join(stored::look(host), Box::pin(projects::look(host))).await;
     both(stored, listed)
 }
 
@@ -101,11 +104,57 @@ fn both(stored: Result<Stored, Stop>, listed: Listed) -> Result<Verdict, Stop> {
     }
 }
 
-/// What the folders are called in a report.
-const STORAGE: &str = "the repositories in the storage";
-
 fn not_listed(driver: &str, why: &str) -> Stop {
     Stop::Unknown(Unknown::Unreadable(format!(
         "the images lie in an object store ({driver}), which this version does not list; {why}"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::files::RepositoryNames;
+
+    /// The codes of what is found, and how much is untold; or why there is no verdict.
+    fn told(stored: Result<Stored, Stop>, listed: Listed) -> String {
+        match both(stored, listed) {
+            Ok(Verdict { findings, untold }) => {
+                let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+                format!("{codes:?}, {} untold", untold.len())
+            }
+            Err(Stop::NotApplicable(why)) => format!("not applicable: {why}"),
+            Err(Stop::Unknown(why)) => format!("unknown: {why}"),
+        }
+    }
+
+    #[test]
+    fn either_side_is_enough() {
+        let why = |text: &str| Unknown::Unreadable(text.to_owned());
+        let walked = || Ok(Stored::Walked(Verdict::default(), RepositoryNames::default()));
+        let elsewhere = || Ok(Stored::Elsewhere("s3".to_owned()));
+        let none = || Err(Stop::not_applicable("no registry"));
+        let unread = || Err(Stop::Unknown(why("no disk")));
+        let not_given = || Listed::NotGiven("give one".to_owned());
+        let left_out = || Listed::LeftOut("no network".to_owned());
+        let untold = || Listed::Untold(why("refused"));
+        let listed = || Listed::Projects(Box::new(projects::tests::listing(&[("a/b-", None)])));
+
+        let clean = "[], 0 untold";
+        let found = r#"["path-refused"], 0 untold"#;
+        assert_eq!(told(walked(), not_given()), clean);
+        assert_eq!(told(walked(), left_out()), clean);
+        assert_eq!(told(walked(), untold()), "[], 1 untold");
+        assert_eq!(told(walked(), listed()), found);
+        assert!(told(elsewhere(), not_given()).ends_with("does not list; give one"));
+        assert!(told(elsewhere(), left_out()).ends_with("does not list; no network"));
+        assert!(told(elsewhere(), untold()).ends_with("does not list; refused"));
+        assert_eq!(told(elsewhere(), listed()), found);
+        assert_eq!(told(none(), not_given()), "not applicable: no registry");
+        assert_eq!(told(none(), left_out()), "not applicable: no registry");
+        assert_eq!(told(none(), untold()), "unknown: refused");
+        assert_eq!(told(none(), listed()), found);
+        assert_eq!(told(unread(), not_given()), "unknown: no disk");
+        assert_eq!(told(unread(), untold()), "[], 2 untold");
+        assert_eq!(told(unread(), listed()), r#"["path-refused"], 1 untold"#);
+    }
 }

@@ -71,14 +71,16 @@ pub struct Projects {
     pub count: u64,
     /// Those whose images would have an odd name, by what is odd about it.
     pub odd: BTreeMap<ImageNameOddity, Sample<OddProject>>,
-    /// The one with the longest path; of equally long ones the first.
+    /// The one with the longest path, if that is long at all; of equally long ones the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest: Option<OddProject>,
     /// Why the list ends before its end, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
-    /// Whether GitLab treats the token's owner as an administrator, who sees every project.
-    pub is_admin: bool,
+    /// Whether GitLab treats the token's owner as an administrator, who sees every project; `None`
+    /// where that was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_admin: Option<bool>,
 }
 
 /// A project whose path matters.
@@ -161,9 +163,12 @@ struct Row {
 /// A project by itself. It holds secrets, which are passed over like all else.
 #[derive(Deserialize)]
 struct Details {
-    container_registry_access_level: Option<String>,
-    container_registry_enabled: Option<bool>,
-    container_registry_image_prefix: Option<String>,
+    #[serde(rename = "container_registry_access_level")]
+    access_level: Option<String>,
+    #[serde(rename = "container_registry_enabled")]
+    is_enabled: Option<bool>,
+    #[serde(rename = "container_registry_image_prefix")]
+    image_prefix: Option<String>,
 }
 
 /// What an administrator alone may see.
@@ -215,7 +220,7 @@ impl Api<'_> {
                 break;
             }
             last = rows.iter().map(|row| row.id).max();
-            for row in rows {
+            for row in &rows {
                 projects.add(row, self.token.reveal());
             }
         }
@@ -230,7 +235,8 @@ impl Api<'_> {
         }
         // Their counts are estimates, which cost GitLab next to nothing.
         match self.get::<Statistics>("application/statistics").await? {
-            Ok(Statistics {}) => projects.is_admin = true,
+            Ok(Statistics {}) => projects.is_admin = Some(true),
+            Err(Other::Response(Response { status: 403, .. })) => projects.is_admin = Some(false),
             Err(other) if other.is_refusal() => return Ok(()),
             Err(_) => {}
         }
@@ -239,8 +245,7 @@ impl Api<'_> {
             .get_mut(&ImageNameOddity::Refused)
             .map(|sample| std::mem::take(&mut sample.first).into_iter().collect())
             .unwrap_or_default();
-        let long = longest.iter_mut().filter(|it| it.path.len() >= LONG);
-        for project in named.iter_mut().take(DETAILED).chain(long) {
+        for project in named.iter_mut().take(DETAILED).chain(longest) {
             match self.get::<Details>(&format!("projects/{}", project.id)).await? {
                 Ok(details) => project.registry = details.has_registry(),
                 Err(other) if other.is_refusal() => break,
@@ -276,16 +281,22 @@ impl Api<'_> {
                 Err(_) => sealed::body(status, &content),
             },
             Ok(content) => sealed::body(status, &content),
+            Err(Body::Unfinished) if self.is_over() => {
+                return Ok(Err(Other::Failed(Failure::silent(self.deadline))));
+            }
             Err(body) => body,
         };
         let response = Response { status, fields, body, times: None };
         Ok(Err(Other::Response(sealed::without(response, &[self.token.reveal()]))))
     }
 
+    fn is_over(&self) -> bool {
+        self.started.elapsed() >= self.deadline
+    }
+
     fn rest(&self, other: Other) -> Rest {
-        let is_over = self.started.elapsed() >= self.deadline;
         match other {
-            _ if is_over => Rest::OutOfTime(in_seconds(self.deadline)),
+            _ if self.is_over() => Rest::OutOfTime(in_seconds(self.deadline)),
             Other::Failed(Failure::Silent(_)) => Rest::OutOfTime(in_seconds(self.deadline)),
             Other::Failed(failure) => Rest::Failed(failure),
             Other::Response(Response { status: 200, body: Body::Unfinished, .. }) => {
@@ -308,27 +319,26 @@ fn listed_after(last: Option<u64>) -> String {
 
 impl Details {
     fn has_registry(&self) -> Option<bool> {
-        let level = self.container_registry_access_level.as_deref();
-        match (level, self.container_registry_enabled) {
+        match (self.access_level.as_deref(), self.is_enabled) {
             (Some("disabled"), _) | (None, Some(false)) => Some(false),
             // Every version that tells the level also tells the name of the images, unless GitLab
             // itself has no registry.
-            (Some(_), _) => Some(self.container_registry_image_prefix.is_some()),
-            (None, enabled) => enabled,
+            (Some(_), _) => Some(self.image_prefix.is_some()),
+            (None, is_enabled) => is_enabled,
         }
     }
 }
 
 impl Projects {
     /// Notes a project. What holds the token is no path, whoever made it up, and is not kept.
-    fn add(&mut self, row: Row, token: &str) {
+    fn add(&mut self, row: &Row, token: &str) {
         self.count += 1;
         if row.path_with_namespace.contains(token) {
             return;
         }
         let path = row.path_with_namespace.chars().take(MAX_PATH).collect();
         let project = OddProject { path, id: row.id, registry: None };
-        let longest = self.longest.as_ref().map_or(0, |it| it.path.len());
+        let longest = self.longest.as_ref().map_or(LONG - 1, |it| it.path.len());
         if project.path.len() > longest {
             self.longest = Some(project.clone());
         }
@@ -386,7 +396,8 @@ mod tests {
                 return answer(admin, "{}");
             }
             if let Some(id) = path.strip_prefix("projects/") {
-                let found = projects.iter().find(|it| it["id"].to_string() == id).unwrap();
+                let id: u64 = id.parse().unwrap();
+                let found = projects.iter().find(|it| it["id"] == id).unwrap();
                 return answer(200, &found.to_string());
             }
             assert!(path.starts_with("projects?simple=true&archived=false&"), "{path}");
@@ -422,28 +433,32 @@ mod tests {
             project(3, "group/_bad", "enabled"),
             project(4, "group/a--b", "enabled"),
             project(7, "group/off-", "disabled"),
-            project(9, "group/the-longest-of-all", "private"),
+            project(9, &"a/".repeat(LONG / 2), "private"),
         ];
         let standin = gitlab(projects, 200).await;
         let projects = listed(&standin).await;
-        assert_eq!((projects.count, projects.is_admin, projects.rest), (5, true, None));
+        assert_eq!((projects.count, projects.is_admin, projects.rest), (5, Some(true), None));
         let odd = |oddity| {
             let sample: &Sample<OddProject> = &projects.odd[&oddity];
             sample.first.iter().map(|it| (it.path.as_str(), it.registry)).collect::<Vec<_>>()
         };
-        let refused = [("group/_bad", Some(true)), ("group/off-", Some(false))];
+        let long = "a/".repeat(LONG / 2);
+        let on = Some(true);
+        let refused = [(&*long, on), ("group/_bad", on), ("group/off-", Some(false))];
         assert_eq!(odd(ImageNameOddity::Refused), refused);
         assert_eq!(odd(ImageNameOddity::DoubleDash), [("group/a--b", None)]);
-        assert_eq!(projects.longest.unwrap().path, "group/the-longest-of-all");
-        // Four pages, of which the last is empty, the statistics, and two projects.
-        assert_eq!(standin.requests.load(Ordering::SeqCst), 7);
+        assert_eq!(projects.longest, Some(OddProject { path: long, id: 9, registry: on }));
+        // Four pages, of which the last is empty, the statistics, three projects, and one again.
+        assert_eq!(standin.requests.load(Ordering::SeqCst), 9);
     }
 
     #[tokio::test]
     async fn who_is_no_administrator_is_told() {
-        let standin = gitlab(vec![project(1, "a/b", "enabled")], 403).await;
-        let projects = listed(&standin).await;
-        assert_eq!((projects.count, projects.is_admin), (1, false));
+        for (status, is_admin) in [(403, Some(false)), (404, None), (401, None)] {
+            let standin = gitlab(vec![project(1, "a/b", "enabled")], status).await;
+            let projects = listed(&standin).await;
+            assert_eq!((projects.count, projects.is_admin), (1, is_admin));
+        }
     }
 
     #[tokio::test]

@@ -21,8 +21,8 @@ use crate::parse::image_name::{ImageNameOddity, of_project, refused_part};
 const TOKEN: &str = "access token";
 
 /// How to let gldoctor ask.
-const HOW: &str = "with an administrator's access token (scope read_api) as the password after \
-                   --credentials, gldoctor asks GitLab instead";
+const HOW: &str = "with an administrator's access token (scopes read_api and read_registry) as the \
+                   password after --credentials, gldoctor asks GitLab instead";
 
 /// What came of asking GitLab.
 #[derive(Debug)]
@@ -204,13 +204,23 @@ impl Listing {
         }
         if let Some(why) = self.rest() {
             verdict.untold(PROJECTS, Unknown::Unreadable(why));
-        } else if !self.projects.is_admin && names.is_none() {
-            let why = format!(
-                "GitLab shows '{}' {} of them, and all to administrators alone (with Admin Mode, \
-                 the token needs the scope admin_mode)",
-                self.user, self.projects.count
-            );
-            verdict.untold(PROJECTS, Unknown::Denied(why));
+        } else if names.is_none() {
+            verdict.untold.extend(self.unseen().map(|why| (PROJECTS.to_owned(), why)));
+        }
+    }
+
+    /// Why there may be more projects than GitLab has shown, if so.
+    fn unseen(&self) -> Option<Unknown> {
+        let (user, count) = (&self.user, self.projects.count);
+        match self.projects.is_admin {
+            Some(true) => None,
+            Some(false) => Some(Unknown::Denied(format!(
+                "GitLab shows '{user}' {count} of them; an administrator's access token shows all \
+                 (under Admin Mode with the scope admin_mode)"
+            ))),
+            None => Some(Unknown::Unreadable(format!(
+                "GitLab shows '{user}' {count} of them, and does not say whether these are all"
+            ))),
         }
     }
 
@@ -287,8 +297,8 @@ fn words(
                 "have paths that cannot be image names: nothing can be pushed to their registries \
                  (invalid reference format)"
             },
-            "Give the project, or the group whose part of the path it is, another one of letters, \
-             digits and single dots, dashes or underscores between them (Settings > General > \
+            "Give the project, or the group or user whose part of the path it is, another one of \
+             letters, digits and single dots, dashes or underscores between them (Settings > General > \
              Advanced), or switch the project's container registry off.",
         ),
         ImageNameOddity::DoubleDash => (
@@ -310,7 +320,7 @@ fn words(
 /// A path, and what is bad in it.
 fn shown(project: &OddProject) -> String {
     let part = refused_part(&project.path);
-    let part = part.map(|part| format!(", for '{part}'")).unwrap_or_default();
+    let part = part.map(|part| format!(", because of '{part}'")).unwrap_or_default();
     format!("{}{part}", project.path)
 }
 
@@ -339,4 +349,131 @@ fn left(
     let gone = sample.first.len() - left.first.len();
     left.count = left.count.saturating_sub(gone as u64);
     left
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::checks::path::tests::response;
+
+    fn project(path: &str, registry: Option<bool>) -> OddProject {
+        OddProject { path: path.to_owned(), id: 1, registry }
+    }
+
+    /// An administrator's list of nothing but refused paths.
+    pub(in super::super) fn listing(paths: &[(&str, Option<bool>)]) -> Listing {
+        let mut refused = Sample::default();
+        for (path, registry) in paths {
+            refused.count += 1;
+            refused.first.insert(project(path, *registry));
+        }
+        Listing {
+            projects: Projects {
+                count: 100,
+                odd: [(ImageNameOddity::Refused, refused)].into(),
+                is_admin: Some(true),
+                ..Projects::default()
+            },
+            gitlab: Endpoint::parse("https://git.test").unwrap(),
+            registry: Some(Endpoint::parse("https://registry.test:5050").unwrap()),
+            user: "root".to_owned(),
+        }
+    }
+
+    fn judged(listing: &Listing, names: Option<&RepositoryNames>) -> Verdict {
+        let mut verdict = Verdict::default();
+        listing.judge(names, &mut verdict);
+        verdict
+    }
+
+    #[test]
+    fn a_project_counts_if_it_has_a_registry_and_the_storage_does_not_tell() {
+        let paths = [("a/b-", Some(true)), ("A/c-", None), ("a/d-", Some(false)), ("a/e-", None)];
+        let verdict = judged(&listing(&paths), None);
+        let [finding] = &verdict.findings[..] else { panic!("{verdict:?}") };
+        assert!(finding.message.starts_with("3 projects have"), "{}", finding.message);
+        let shown: Vec<_> = finding.evidence.iter().map(|it| it.value.as_str()).collect();
+        let why = |part: &str, path: &str| format!("{path}, because of '{part}'");
+        assert_eq!(shown, [why("c-", "A/c-"), why("b-", "a/b-"), why("e-", "a/e-")]);
+        // The storage knows one by its own name, one by that of an image in it, and another.
+        let sample = |names: &[&str]| Sample {
+            count: names.len() as u64,
+            first: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let odd = BTreeMap::from([
+            (NameOddity::Refused, sample(&["a/b-", "a/c-/image", "a/e-other"])),
+            (NameOddity::DoubleDash, sample(&["a/e-"])),
+        ]);
+        let names = RepositoryNames { odd, longest: String::new() };
+        let verdict = judged(&listing(&paths), Some(&names));
+        assert!(verdict.findings[0].message.starts_with("1 project has"), "{verdict:?}");
+        assert_eq!(verdict.findings[0].evidence[0].value, why("e-", "a/e-"));
+        assert_eq!(judged(&listing(&paths[2..3]), None).findings, []);
+    }
+
+    #[test]
+    fn the_registrys_name_counts() {
+        let own = "registry.test:5050/".len();
+        let codes = |length: usize, registry| {
+            let mut listing = listing(&[]);
+            listing.projects.longest = Some(project(&"a".repeat(length), registry));
+            let findings = judged(&listing, None).findings;
+            findings.into_iter().map(|finding| finding.code).collect::<Vec<_>>()
+        };
+        assert!(codes(LONGEST - own, None).is_empty());
+        assert_eq!(codes(LONGEST - own + 1, None), ["path-too-long"]);
+        assert!(codes(LONGEST - own + 1, Some(false)).is_empty());
+    }
+
+    #[test]
+    fn a_part_of_the_list_is_no_pass() {
+        let mut part = listing(&[]);
+        part.projects.rest = Some(Rest::TooMany);
+        assert_eq!(judged(&part, None).untold.len(), 1);
+        assert_eq!(judged(&part, Some(&RepositoryNames::default())).untold.len(), 1);
+        // What the storage holds, nobody has to see in GitLab.
+        for is_admin in [Some(false), None] {
+            let mut part = listing(&[]);
+            part.projects.is_admin = is_admin;
+            assert_eq!(judged(&part, None).untold.len(), 1);
+            assert_eq!(judged(&part, Some(&RepositoryNames::default())).untold, []);
+        }
+        assert_eq!(judged(&listing(&[]), None).untold, []);
+    }
+
+    #[test]
+    fn each_answer_has_its_meaning() {
+        let gitlab = Endpoint::parse("https://git.test").unwrap();
+        let user = User { name: "root".to_owned(), named: true, is_access_token: true };
+        let told = |status, fields: &[(&str, &str)], body| match no_list(
+            &gitlab,
+            &user,
+            &response(status, fields, body),
+        ) {
+            Listed::NotGiven(why) => format!("not given: {why}"),
+            Listed::Untold(why) => why.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let json = |key: &str, text: &str| Body::Json(json!({ key: text }));
+        let html = Body::Html { title: Some("Sign in".to_owned()) };
+        let location = [("location", "/users/sign_in")];
+        for (told, words) in [
+            (told(403, &[], json("error", "insufficient_scope")), "not given: the access token"),
+            (told(401, &[], json("message", "401 Unauthorized")), "of 'root' (401 Unauthorized)"),
+            (told(403, &[], json("message", "403 Forbidden")), "no projects (403 Forbidden)"),
+            (told(429, &[], Body::Empty), "for a while (429)"),
+            (told(302, &location, Body::Empty), "sends on to /users/sign_in"),
+            (told(200, &[], html), "with a web page ('Sign in')"),
+            (told(200, &[], Body::TooLarge), "far too large"),
+            (told(200, &[], Body::Unfinished), "broke off"),
+            (told(200, &[], Body::Json(json!({}))), "answers 200, and not"),
+            (told(502, &[], Body::Empty), "answers 502, and not"),
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

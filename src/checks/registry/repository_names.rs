@@ -1,5 +1,6 @@
 //! Can the images of every project be named by clients, and seen by garbage collection?
 
+mod listing;
 mod projects;
 mod stored;
 
@@ -137,7 +138,7 @@ mod tests {
         let not_given = || Listed::NotGiven("give one".to_owned());
         let left_out = || Listed::LeftOut("no network".to_owned());
         let untold = || Listed::Untold(why("refused"));
-        let listed = || Listed::Projects(Box::new(projects::tests::listing(&[("a/b-", None)])));
+        let listed = || Listed::Projects(Box::new(listing::tests::listing(&[("a/b-", None)])));
 
         let clean = "[], 0 untold";
         let found = r#"["path-refused"], 0 untold"#;

@@ -1,7 +1,9 @@
-//! The user name and password with which one login may be tried.
+//! The user name and password with which one login may be tried, and an access token shown to
+//! GitLab's API.
 //!
 //! GitLab counts refused logins and shuts an address out after a few, so a run tries one login at
-//! most, however many checks or addresses there are, and a refused one is never tried again.
+//! most, however many checks or addresses there are, and a refused one is never tried again. The
+//! API is asked once, too, and no more once it has refused.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, Question, Unknown};
+use crate::parse::access_token;
 use crate::parse::netrc::{Entry, Secret};
 
 /// The user names and passwords that the administrator gave, in a file or in the environment.
@@ -20,9 +23,13 @@ pub struct Credentials {
 /// What the one login of a run has come to.
 #[derive(Default)]
 pub(super) struct LoginOnce {
-    tried: AtomicBool,
+    tried: Once,
     token: Mutex<Option<Secret>>,
 }
+
+/// What a run does once at most, because a secret is sent for it.
+#[derive(Default)]
+pub(super) struct Once(AtomicBool);
 
 /// Asks with which user name gldoctor may log in at a host.
 #[derive(Debug, Serialize)]
@@ -44,6 +51,10 @@ pub enum Given {
         name: String,
         /// Whether it was given for this very host, rather than for any.
         named: bool,
+        /// Whether what was given with it looks like an access token for GitLab's API, rather than
+        /// a password or a token for something else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_access_token: bool,
     },
 }
 
@@ -68,10 +79,17 @@ impl Credentials {
     }
 }
 
+impl Once {
+    /// Whether the caller is the first, and so the only one.
+    pub(super) fn begin(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+}
+
 impl LoginOnce {
     /// Whether the caller is the first, and so the only one, to log in.
     pub(super) fn begin(&self) -> bool {
-        !self.tried.swap(true, Ordering::SeqCst)
+        self.tried.begin()
     }
 
     /// Keeps the token that a login has yielded.
@@ -105,9 +123,11 @@ impl Question for CredentialsFor {
     async fn look(&self, machine: &Machine) -> Result<Given, Unknown> {
         let credentials = machine.credentials();
         Ok(match credentials.entry(&self.host) {
-            Some(entry) => {
-                Given::User { name: entry.login.clone(), named: entry.machine.is_some() }
-            }
+            Some(entry) => Given::User {
+                name: entry.login.clone(),
+                named: entry.machine.is_some(),
+                is_access_token: access_token::opens_api(entry.password.reveal()),
+            },
             None if credentials.entries.is_empty() => Given::Nothing,
             None => Given::ForOthers,
         })

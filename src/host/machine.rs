@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::credentials::{Credentials, LoginOnce};
+use super::credentials::{Credentials, LoginOnce, Once};
 use super::request::Request;
 use super::system::Accounts;
 use super::{Unknown, crash, stopwatch};
@@ -55,6 +55,7 @@ pub struct Machine {
     accounts: Arc<OnceLock<Accounts>>,
     credentials: Credentials,
     login: LoginOnce,
+    listing: Once,
 }
 
 impl Machine {
@@ -71,6 +72,7 @@ impl Machine {
             accounts: Arc::default(),
             credentials: Credentials::default(),
             login: LoginOnce::default(),
+            listing: Once::default(),
         }
     }
 
@@ -122,6 +124,11 @@ impl Machine {
     /// What the one login of this run has come to.
     pub(super) fn login(&self) -> &LoginOnce {
         &self.login
+    }
+
+    /// The one time in this run that an access token is shown to GitLab's API.
+    pub(super) fn listing(&self) -> &Once {
+        &self.listing
     }
 
     /// Where files are looked for.

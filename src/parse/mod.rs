@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod access_token;
 pub(crate) mod base64;
 pub mod certificate;
 pub mod challenge;
@@ -18,6 +19,7 @@ pub mod gitlab_yml;
 pub(crate) mod go_duration;
 pub mod hosts_toml;
 pub mod http_date;
+pub mod image_name;
 pub mod jwks;
 pub mod key;
 mod line_index;

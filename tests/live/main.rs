@@ -44,6 +44,7 @@ mod node;
 mod notifications;
 mod object_store;
 mod pki;
+mod project_names;
 mod proxy_headers;
 mod rails;
 mod redirect;

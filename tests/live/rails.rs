@@ -1,5 +1,5 @@
-//! A stand-in for GitLab's Rails: `/jwt/auth`, which issues tokens for the registry, and as much
-//! of the rest as makes a GitLab recognizable. GitLab itself cannot be had for the lab.
+//! A stand-in for GitLab's Rails: `/jwt/auth`, which issues tokens for the registry, the API's list
+//! of projects, and as much of the rest as makes a GitLab recognizable. GitLab itself cannot be had for the lab.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -18,6 +18,12 @@ use crate::http::{HttpServer, Request, Response};
 pub(crate) const USER: &str = "lab";
 /// Their password.
 pub(crate) const PASSWORD: &str = "lab-password";
+/// An administrator's access token, which serves as their password, too.
+pub(crate) const ADMIN_TOKEN: &str = "glpat-lab-administrator-1";
+/// The access token of somebody who sees only the first project.
+pub(crate) const MEMBER_TOKEN: &str = "glpat-lab-member-of-one-2";
+/// An access token for the registry alone.
+pub(crate) const REGISTRY_TOKEN: &str = "glpat-lab-read-registry-3";
 
 /// What the tokens are like. The default is what GitLab of the Linux package issues.
 #[derive(Clone)]
@@ -30,6 +36,17 @@ pub(crate) struct Tokens {
     pub(crate) key_pem: Option<String>,
     /// What comes back from `/jwt/auth` instead of all this.
     pub(crate) instead: Option<Response>,
+    /// What the API tells.
+    pub(crate) api: Api,
+}
+
+/// What the API tells of projects.
+#[derive(Clone, Default)]
+pub(crate) struct Api {
+    /// Their paths, and whether they have a container registry. Their numbers count from 1.
+    pub(crate) projects: Vec<(String, bool)>,
+    /// What comes back instead, from which page on, counted from 0.
+    pub(crate) instead: Option<(usize, Response)>,
 }
 
 impl Default for Tokens {
@@ -40,6 +57,7 @@ impl Default for Tokens {
             clock_ahead: 0,
             key_pem: None,
             instead: None,
+            api: Api::default(),
         }
     }
 }
@@ -53,11 +71,80 @@ pub(crate) fn serve(socket: &Path, key_pem: &str, tokens: Tokens) -> HttpServer 
         "/users/sign_in" => Response::new(200, "<title>Sign in · GitLab</title>")
             .with("Content-Type", "text/html; charset=utf-8"),
         "/" => Response::new(302, "").with("Location", "/users/sign_in"),
-        path if path.starts_with("/api/v4/") => {
-            Response::json(401, &json!({ "message": "401 Unauthorized" }))
-        }
+        path if path.starts_with("/api/v4/") => tokens.api.answer(request),
         _ => Response::new(404, "<title>404: Page not found</title>")
             .with("Content-Type", "text/html; charset=utf-8"),
+    })
+}
+
+impl Api {
+    /// As GitLab's API answers, with keyset pagination.
+    fn answer(&self, request: &Request) -> Response {
+        let refusal = |status, body: Value| Response::json(status, &body);
+        let is_admin = match request.header("private-token") {
+            Some(ADMIN_TOKEN) => true,
+            Some(MEMBER_TOKEN) => false,
+            Some(REGISTRY_TOKEN) => {
+                let body = json!({ "error": "insufficient_scope", "scope": "api read_api",
+                    "error_description": "The request requires higher privileges than provided \
+                                          by the access token." });
+                return refusal(403, body);
+            }
+            _ => return refusal(401, json!({ "message": "401 Unauthorized" })),
+        };
+        let Some(path) = request.path().strip_prefix("/api/v4/") else {
+            return Response::new(404, "");
+        };
+        let seen = if is_admin { &self.projects[..] } else { &self.projects[..1] };
+        match path.split_once('/').unwrap_or((path, "")) {
+            ("projects", "") => self.page(request, seen),
+            ("projects", id) => match id.parse::<usize>().ok().and_then(|id| seen.get(id - 1)) {
+                Some(project) => Response::json(200, &details(project)),
+                None => refusal(404, json!({ "message": "404 Project Not Found" })),
+            },
+            ("application", "statistics") if is_admin => {
+                Response::json(200, &json!({ "projects": seen.len().to_string() }))
+            }
+            ("application", "statistics") => refusal(403, json!({ "message": "403 Forbidden" })),
+            _ => refusal(404, json!({ "error": "404 Not Found" })),
+        }
+    }
+
+    fn page(&self, request: &Request, seen: &[(String, bool)]) -> Response {
+        let number = |name| request.query(name).first().and_then(|text| text.parse().ok());
+        let (after, size) =
+            (number("id_after").unwrap_or(0), number("per_page").unwrap_or(20).min(100));
+        if let Some((page, instead)) = &self.instead
+            && after / size >= *page
+        {
+            return instead.clone();
+        }
+        let shown: Vec<_> = seen.iter().enumerate().skip(after).take(size).collect();
+        let rows: Vec<_> = shown
+            .iter()
+            .map(|(index, (path, _))| {
+                // The description is as long as GitLab lets it be.
+                json!({ "id": index + 1, "path_with_namespace": path,
+                    "description": "x".repeat(2000), "web_url": format!("https://x/{path}") })
+            })
+            .collect();
+        let response = Response::json(200, &json!(rows));
+        let Some((last, _)) = shown.last() else { return response };
+        let next =
+            format!("/api/v4/projects?pagination=keyset&per_page={size}&id_after={}", last + 1);
+        // Nobody is to follow it: it leads to a stranger.
+        response.with("Link", &format!("<https://stranger.internal{next}>; rel=\"next\""))
+    }
+}
+
+/// A project by itself, as an administrator sees it.
+fn details((path, has_registry): &(String, bool)) -> Value {
+    json!({
+        "path_with_namespace": path,
+        "runners_token": "GR1348941-lab-runners-token",
+        "container_registry_enabled": has_registry,
+        "container_registry_access_level": if *has_registry { "enabled" } else { "disabled" },
+        "container_registry_image_prefix": format!("registry/{}", path.to_lowercase()),
     })
 }
 
@@ -70,10 +157,15 @@ fn authenticate(request: &Request, key: &SigningKey, tokens: &Tokens) -> Respons
     if request.method != "GET" || services.iter().all(|it| it != "container_registry") {
         return Response::new(404, "");
     }
-    let right = format!("Basic {}", base64(format!("{USER}:{PASSWORD}").as_bytes(), STANDARD));
+    let is_right = |given: &str| {
+        [PASSWORD, ADMIN_TOKEN, MEMBER_TOKEN, REGISTRY_TOKEN].iter().any(|password| {
+            let basic = base64(format!("{USER}:{password}").as_bytes(), STANDARD);
+            given == format!("Basic {basic}")
+        })
+    };
     let user = match request.header("authorization") {
         None => "",
-        Some(given) if given == right => USER,
+        Some(given) if is_right(given) => USER,
         Some(_) => {
             let refusal =
                 json!({ "code": "UNAUTHORIZED", "message": "HTTP Basic: Access denied." });

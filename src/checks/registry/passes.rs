@@ -110,46 +110,16 @@ pub(super) async fn login(
     address: SocketAddr,
 ) -> Result<LoggedIn, Stop> {
     let name = realm.url.host.clone();
-    let user = match host.ask(CredentialsFor::host(&name)).await {
-        // A recording of somebody who was not asked for any.
-        Ok(Given::Nothing) | Err(Unknown::NotRecorded) => return Ok(LoggedIn::NotWanted),
-        Ok(Given::ForOthers) => {
-            return Err(Stop::Unknown(Unknown::Unreadable(format!(
-                "the file with credentials has no 'machine {name}'"
-            ))));
-        }
-        Ok(Given::User { name: user, named }) => {
-            if !named && !belongs(host, subject, &name).await? {
-                return Err(Stop::Unknown(Unknown::Unreadable(format!(
-                    "no password was sent to {name}, to which the registry sends its clients: \
-                     nothing here says that it is GitLab (--url https://{name} does, or an entry \
-                     'machine {name}' in the file)"
-                ))));
-            }
-            user
-        }
-        Err(unknown) => return Err(unknown.into()),
-    };
-    if !realm.url.https {
-        return Err(Stop::Unknown(Unknown::Unreadable(format!(
-            "no password was sent to {}: without TLS, everybody on the way could read it",
-            realm.url
-        ))));
+    let Some(user) = user(host, &name).await? else { return Ok(LoggedIn::NotWanted) };
+    if !user.named && !belongs(host, subject, &name).await? {
+        return Err(stranger(&name, PASSWORD));
     }
     let registry = subject.external.as_ref().map_or(&realm.url, |it| &it.value);
-    let chain = chain_at(host, &realm.url, address).await?;
-    let Some(certificate) = vouched(host, registry, &realm.url, &chain).await? else {
-        return Err(Stop::Unknown(Unknown::Unreadable(format!(
-            "no password was sent to {name}: no client on this host accepts its certificate (put \
-             its CA into the system's store, or into /etc/docker/certs.d/{}/ca.crt)",
-            registry.authority()
-        ))));
-    };
-    let login = Some(Login { host: name, certificate });
+    let login = Some(leave(host, registry, &realm.url, address, PASSWORD).await?);
     let realm_url = realm.url.to_string();
     let request = TokenRequest { realm: realm_url, address, service: realm.service.clone(), login };
     Ok(match host.ask(request).await? {
-        TokenReply::Answered(answer) => LoggedIn::Answered(user, answer),
+        TokenReply::Answered(answer) => LoggedIn::Answered(user.name, answer),
         TokenReply::Failed(failure) => {
             return Err(Stop::Unknown(Unknown::Unreadable(format!(
                 "the login at {} broke off: {failure}",
@@ -159,8 +129,77 @@ pub(super) async fn login(
     })
 }
 
+/// How messages call what a login sends.
+const PASSWORD: &str = "password";
+
+/// Whose secret there is for a host.
+#[derive(Debug)]
+pub(super) struct User {
+    /// The user name.
+    pub(super) name: String,
+    /// Whether it was given for this very host.
+    pub(super) named: bool,
+    /// Whether the secret may open GitLab's API.
+    pub(super) is_access_token: bool,
+}
+
+/// Whose secret there is for a host; `None` where no secret was given at all.
+pub(super) async fn user(host: &Host, name: &str) -> Result<Option<User>, Unknown> {
+    match host.ask(CredentialsFor::host(name)).await {
+        // A recording of somebody who was not asked for any.
+        Ok(Given::Nothing) | Err(Unknown::NotRecorded) => Ok(None),
+        Ok(Given::ForOthers) => {
+            Err(Unknown::Unreadable(format!("the file with credentials has no 'machine {name}'")))
+        }
+        Ok(Given::User { name, named, is_access_token }) => {
+            Ok(Some(User { name, named, is_access_token }))
+        }
+        Err(unknown) => Err(unknown),
+    }
+}
+
+/// Why a host that only the registry names gets no secret.
+pub(super) fn stranger(name: &str, secret: &str) -> Stop {
+    Stop::Unknown(Unknown::Unreadable(format!(
+        "no {secret} was sent to {name}, to which the registry sends its clients: nothing here \
+         says that it is GitLab (--url https://{name} does, or an entry 'machine {name}' in the \
+         file)"
+    )))
+}
+
+/// Why a server without TLS gets no secret.
+pub(super) fn unencrypted(endpoint: &Endpoint, secret: &str) -> Stop {
+    Stop::Unknown(Unknown::Unreadable(format!(
+        "no {secret} was sent to {endpoint}: without TLS, everybody on the way could read it"
+    )))
+}
+
+/// Leave to send a secret to a server: it speaks TLS, and somebody on this host vouches for its
+/// certificate, by what is trusted for it or for the registry.
+pub(super) async fn leave(
+    host: &Host,
+    registry: &Endpoint,
+    endpoint: &Endpoint,
+    address: SocketAddr,
+    secret: &str,
+) -> Result<Login, Stop> {
+    let name = &endpoint.host;
+    if !endpoint.https {
+        return Err(unencrypted(endpoint, secret));
+    }
+    let chain = chain_at(host, endpoint, address).await?;
+    let Some(certificate) = vouched(host, registry, endpoint, &chain).await? else {
+        return Err(Stop::Unknown(Unknown::Unreadable(format!(
+            "no {secret} was sent to {name}: no client on this host accepts its certificate (put \
+             its CA into the system's store, or into /etc/docker/certs.d/{}/ca.crt)",
+            registry.authority()
+        ))));
+    };
+    Ok(Login { host: name.clone(), certificate })
+}
+
 /// Whether a host is the registry's or GitLab's, by what the administrator wrote.
-async fn belongs(host: &Host, subject: &Subject, name: &str) -> Result<bool, Unknown> {
+pub(super) async fn belongs(host: &Host, subject: &Subject, name: &str) -> Result<bool, Unknown> {
     let registry = subject.external.as_ref().is_some_and(|it| it.value.host == name);
     let gitlab = subject.gitlab(host).await?.is_some_and(|it| it.value.host == name);
     Ok(registry || gitlab)

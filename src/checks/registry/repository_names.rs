@@ -1,15 +1,15 @@
-//! Can every repository of the storage be named by clients, and seen by garbage collection?
+//! Can the images of every project be named by clients, and seen by garbage collection?
 
-use camino::Utf8Path;
-use futures::try_join;
+mod listing;
+mod projects;
+mod stored;
 
-use crate::checks::shell::word;
-use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
-use crate::host::files::{FileFacts, NameOddity, RegistryTags, Sample, TagListing, TagTree};
+use futures::future::join;
+
+use self::projects::Listed;
+use self::stored::Stored;
+use crate::checks::{Stop, Verdict, check};
 use crate::host::{Host, Unknown};
-use crate::install::registry::{Storage, external, storage};
-use crate::install::storage::{TagStore, tag_store};
-use crate::install::{Endpoint, Source};
 
 check! {
     /// Every project path can be an image name.
@@ -28,223 +28,87 @@ check! {
     /// names that no client can ask for, folders that the registry does not look into, repositories
     /// with tags that have lost their folder `_layers`, and names that are too long together with
     /// the registry's own. Two dashes in a row are a good name, although GitLab's guide lists them
-    /// as a bad one: they are only mentioned.
+    /// as a bad one: they are only mentioned. Object stores are not listed by this version, and
+    /// where the registry keeps its repositories in the metadata database, the folders mean
+    /// nothing.
     ///
-    /// What the projects themselves are called is not looked at: that takes an account, and GitLab
-    /// turns capitals into small letters by itself. Object stores are not listed by this version:
-    /// the check is then unknown. Where the registry keeps its repositories in the metadata
-    /// database, the folders mean nothing, and the check does not apply.
+    /// What the projects themselves are called, GitLab tells: with an access token as the password
+    /// (`--credentials FILE` as curl reads it, or `GLDOCTOR_USERNAME` and `GLDOCTOR_PASSWORD`) its
+    /// API is asked for the paths of all projects that are not archived, once in a run and for
+    /// 20,000 at most. For the first few whose path cannot be an image name it is asked whether
+    /// they have a container registry. GitLab turns capitals into small letters by itself, so they
+    /// are no fault there. The token needs the scope `read_api` (and `read_registry`, for the login
+    /// that `registry/token` tries with it), and to see every project its owner has to be an
+    /// administrator (where Admin Mode is on, with the scope `admin_mode`). It is sent over TLS alone, to a server whose certificate a client on this host accepts, and no more
+    /// once it was refused. Only paths that matter are kept; never the token. Without one, GitLab is
+    /// not asked at all. A password, or a token of another kind, is not sent to the API.
     ///
     /// ## How to fix it
     ///
-    /// Give the project another path in GitLab and push its images again. Repositories that
-    /// something else than the registry has put there: move the folder out of the storage, or give
-    /// it a good name, before the next garbage collection.
+    /// Give the project, or the group above it, another path in GitLab and push its images again.
+    /// Repositories that something else than the registry has put into the storage: move the folder
+    /// out of it, or give it a good name, before the next garbage collection.
     "registry/repository-names": "every project path can be an image name"
 }
 
-/// How many repositories a finding names.
+/// How many names a finding shows.
 const SHOWN: usize = 5;
 
 /// As many characters as a name may have for clients, the registry's host included.
 const LONGEST: usize = 255;
 
+/// What the folders are called in a report.
+const STORAGE: &str = "the repositories in the storage";
+
+/// What the list of projects is called in a report.
+const PROJECTS: &str = "the paths of GitLab's projects";
+
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    let root = match storage(host).await? {
-        None => return Err(Stop::not_applicable("there is no registry on this host")),
-        Some(Storage::Filesystem(root)) => root,
-        Some(Storage::Other { driver, .. }) if driver.value == "inmemory" => {
-            return Err(Stop::not_applicable("the registry keeps its images in memory only"));
-        }
-        Some(Storage::Other { driver, .. }) => return Err(not_listed(&driver.value).into()),
-    };
-    let registry = root.value.join("docker/registry");
-    if let Some(why) = in_database(host, &registry).await? {
-        return Err(Stop::NotApplicable(why));
-    }
-    let top = registry.join("v2/repositories");
-    let mut verdict = Verdict::default();
-    match host.ask(RegistryTags::of(&top)).await? {
-        TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
-            let why = format!("{} does not exist; is a disk not mounted?", root.value);
-            return Err(Unknown::Unreadable(why).into());
-        }
-        TagListing::Missing => {
-            let why = format!("nothing was ever pushed: {top} does not exist");
-            return Err(Stop::NotApplicable(why));
-        }
-        TagListing::NotADirectory(kind) => {
-            return Err(Unknown::Unreadable(format!("{top}: it is {kind}")).into());
-        }
-        TagListing::Walked(tree) => {
-            let external = external(host).await;
-            let external = verdict.told("the registry's own name", external).flatten();
-            judge(&top, &tree, external.map(|it| it.value).as_ref(), &mut verdict)?;
-        }
-    }
-    Ok(verdict)
+    let (stored, listed) = join(stored::look(host), Box::pin(projects::look(host))).await;
+    both(stored, listed)
 }
 
-/// Why the folders mean nothing, if so.
-async fn in_database(host: &Host, registry: &Utf8Path) -> Result<Option<String>, Unknown> {
-    let source: Source = match tag_store(host).await? {
-        TagStore::Storage => return locked(host, registry).await,
-        TagStore::Database(source) => source,
-        TagStore::LockFile(source) => {
-            let files = registry.join("lockfiles/filesystem-in-use");
-            let (locked, in_files) =
-                try_join!(locked(host, registry), host.ask(FileFacts::of(&files)))?;
-            if locked.is_some() || in_files.is_some() {
-                return Ok(locked);
+/// The verdict on both: either is enough, and what both tell is told once.
+fn both(stored: Result<Stored, Stop>, listed: Listed) -> Result<Verdict, Stop> {
+    match (stored, listed) {
+        (Ok(Stored::Walked(verdict, _)), Listed::NotGiven(_) | Listed::LeftOut(_)) => Ok(verdict),
+        (Ok(Stored::Walked(mut verdict, _)), Listed::Untold(why)) => {
+            verdict.untold(PROJECTS, why);
+            Ok(verdict)
+        }
+        (Ok(Stored::Walked(mut verdict, names)), Listed::Projects(projects)) => {
+            projects.judge(Some(&names), &mut verdict);
+            Ok(verdict)
+        }
+        (Ok(Stored::Elsewhere(driver)), Listed::NotGiven(why) | Listed::LeftOut(why)) => {
+            Err(not_listed(&driver, &why))
+        }
+        (Ok(Stored::Elsewhere(driver)), Listed::Untold(why)) => {
+            Err(not_listed(&driver, &why.to_string()))
+        }
+        (Err(stop), Listed::NotGiven(_) | Listed::LeftOut(_)) => Err(stop),
+        (Err(Stop::NotApplicable(_)), Listed::Untold(why)) => Err(why.into()),
+        (Err(Stop::Unknown(storage)), Listed::Untold(why)) => {
+            let mut verdict = Verdict::default();
+            verdict.untold(STORAGE, storage);
+            verdict.untold(PROJECTS, why);
+            Ok(verdict)
+        }
+        (stored, Listed::Projects(projects)) => {
+            let mut verdict = Verdict::default();
+            projects.judge(None, &mut verdict);
+            if let Err(Stop::Unknown(why)) = stored {
+                verdict.untold(STORAGE, why);
             }
-            return Err(Unknown::Unreadable(format!(
-                "database.enabled is 'prefer' ({source}), and no lock file in \
-                 {registry}/lockfiles tells whether the repositories are in the metadata database"
-            )));
-        }
-    };
-    Ok(Some(format!("the repositories are in the metadata database (database.enabled, {source})")))
-}
-
-async fn locked(host: &Host, registry: &Utf8Path) -> Result<Option<String>, Unknown> {
-    let lock = registry.join("lockfiles/database-in-use");
-    let locked = host.ask(FileFacts::of(&lock)).await?.is_some();
-    Ok(locked.then(|| format!("the repositories are in the metadata database ({lock} exists)")))
-}
-
-fn not_listed(driver: &str) -> Unknown {
-    Unknown::Unreadable(format!(
-        "the images lie in an object store ({driver}), which this version does not list"
-    ))
-}
-
-fn judge(
-    top: &Utf8Path,
-    tree: &TagTree,
-    registry: Option<&Endpoint>,
-    verdict: &mut Verdict,
-) -> Result<(), Unknown> {
-    let names = tree.names.as_ref().ok_or(Unknown::NotRecorded)?;
-    verdict.add(names.odd.iter().map(|(oddity, sample)| finding(top, *oddity, sample)));
-    verdict.add(too_long(top, &names.longest, registry));
-    verdict.unread("names", &tree.unread);
-    Ok(())
-}
-
-/// What there is to say of one kind of oddity.
-struct Words {
-    severity: Severity,
-    code: &'static str,
-    /// After "1 repository " or "3 repositories ".
-    what: (&'static str, &'static str),
-    advice: &'static str,
-    /// What to do with PATH, the repository's folder.
-    command: &'static str,
-}
-
-fn words(oddity: NameOddity) -> Words {
-    match oddity {
-        NameOddity::Refused => Words {
-            severity: Severity::Error,
-            code: "name-refused",
-            what: (
-                "has a name that no client can ask for: it can neither be pushed nor pulled, and \
-                 garbage collection can break off at it",
-                "have names that no client can ask for: they can neither be pushed nor pulled, \
-                 and garbage collection can break off at them",
-            ),
-            advice: "Give the project a path of small letters, digits and single dots, dashes or \
-                     underscores between them, and push its images anew. Then move the old folder \
-                     out of the storage.",
-            command: "sudo mv --backup=numbered -- PATH /var/tmp/",
-        },
-        NameOddity::Hidden => Words {
-            severity: Severity::Error,
-            code: "name-hidden",
-            what: (
-                "lies below a folder that starts with '_', where the registry does not look: \
-                 garbage collection deletes its layers without a word",
-                "lie below folders that start with '_', where the registry does not look: garbage \
-                 collection deletes their layers without a word",
-            ),
-            advice: "Run no garbage collection. Give the folder a name without the leading '_', \
-                     or move it out of the storage if nobody needs its images.",
-            command: "sudo ls -lA -- PATH",
-        },
-        NameOddity::NoLayers => Words {
-            severity: Severity::Error,
-            code: "layers-lost",
-            what: (
-                "has tags but no folder _layers, as after a copy that broke off: pulls fail, and \
-                 garbage collection breaks off at it or deletes its layers without a word",
-                "have tags but no folder _layers, as after a copy that broke off: pulls fail, and \
-                 garbage collection breaks off at them or deletes their layers without a word",
-            ),
-            advice: "Run no garbage collection. Copy the folder _layers from where the images came \
-                     from, or push the images again.",
-            command: "sudo ls -lA -- PATH",
-        },
-        NameOddity::DoubleDash => Words {
-            severity: Severity::Notice,
-            code: "double-dash",
-            what: (
-                "has several dashes in a row in its name: clients and the registry take it, \
-                 although GitLab's guide lists it as a bad one",
-                "have several dashes in a row in their names: clients and the registry take them, \
-                 although GitLab's guide lists them as bad ones",
-            ),
-            advice: "There is nothing to mend. Other programs may refuse the name; if one does, \
-                     rename the project.",
-            command: "",
-        },
-    }
-}
-
-fn finding(top: &Utf8Path, oddity: NameOddity, sample: &Sample<String>) -> Finding {
-    let words = words(oddity);
-    let (noun, what) = if sample.count == 1 {
-        ("repository", words.what.0)
-    } else {
-        ("repositories", words.what.1)
-    };
-    let message = format!("{} {noun} {what}", sample.count);
-    let mut finding =
-        Finding::new(words.severity, words.code, top.as_str(), message).docs(docs::REGISTRY_NAMES);
-    let mut commands = Vec::new();
-    for repository in sample.first.iter().take(SHOWN) {
-        finding = finding.seen("repository", repository);
-        // A name that is no text cannot be written in a command.
-        if !words.command.is_empty() && !repository.contains('\u{fffd}') {
-            let path = word(top.join(repository).as_str());
-            commands.push(words.command.replacen("PATH", &path, 1));
+            Ok(verdict)
         }
     }
-    let more = sample.count.saturating_sub(SHOWN as u64);
-    if more > 0 {
-        finding = finding.seen("not shown", format!("{more} more"));
-    }
-    finding.remedy(words.advice, commands)
 }
 
-/// Clients count the registry's own name in.
-fn too_long(top: &Utf8Path, longest: &str, registry: Option<&Endpoint>) -> Option<Finding> {
-    let authority = registry?.authority();
-    let length = authority.len() + 1 + longest.len();
-    if longest.is_empty() || length <= LONGEST {
-        return None;
-    }
-    let message = format!(
-        "a repository's name has {length} characters with the registry's own, and clients take \
-         {LONGEST}: it can be neither pushed nor pulled"
-    );
-    let finding = Finding::error("name-too-long", top.as_str(), message);
-    Some(
-        finding
-            .seen("repository", longest)
-            .seen("registry", authority)
-            .remedy::<String>("Give the project, or a group above it, a shorter path.", [])
-            .docs(docs::REGISTRY_NAMES),
-    )
+fn not_listed(driver: &str, why: &str) -> Stop {
+    Stop::Unknown(Unknown::Unreadable(format!(
+        "the images lie in an object store ({driver}), which this version does not list; {why}"
+    )))
 }
 
 #[cfg(test)]
@@ -252,53 +116,46 @@ mod tests {
     use super::*;
     use crate::host::files::RepositoryNames;
 
-    const TOP: &str = "/data/docker/registry/v2/repositories";
-
-    fn judged(odd: &[(NameOddity, &[&str])], longest: &str) -> Verdict {
-        let sample = |names: &[&str]| Sample {
-            count: names.len() as u64,
-            first: names.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        let odd = odd.iter().map(|(oddity, names)| (*oddity, sample(names))).collect();
-        let names = Some(RepositoryNames { odd, longest: longest.to_owned() });
-        let registry = Endpoint::parse("https://registry.test:5050").unwrap();
-        let mut verdict = Verdict::default();
-        let tree = TagTree { names, ..TagTree::default() };
-        judge(TOP.into(), &tree, Some(&registry), &mut verdict).unwrap();
-        verdict
+    /// The codes of what is found, and how much is untold; or why there is no verdict.
+    fn told(stored: Result<Stored, Stop>, listed: Listed) -> String {
+        match both(stored, listed) {
+            Ok(Verdict { findings, untold }) => {
+                let codes: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+                format!("{codes:?}, {} untold", untold.len())
+            }
+            Err(Stop::NotApplicable(why)) => format!("not applicable: {why}"),
+            Err(Stop::Unknown(why)) => format!("unknown: {why}"),
+        }
     }
 
     #[test]
-    fn each_oddity_has_its_words_and_commands() {
-        let verdict = judged(
-            &[
-                (NameOddity::Refused, &["Group/it's"]),
-                (NameOddity::Hidden, &["_trash/a", "_trash/b"]),
-                (NameOddity::DoubleDash, &["a--b"]),
-            ],
-            "_trash/b",
-        );
-        let [refused, hidden, dash] = &verdict.findings[..] else { panic!("{verdict:?}") };
-        assert_eq!((refused.severity, refused.code), (Severity::Error, "name-refused"));
-        let path = format!(r"sudo mv --backup=numbered -- '{TOP}/Group/it'\''s' /var/tmp/");
-        assert_eq!(refused.remedy.commands, [path]);
-        assert!(hidden.message.starts_with("2 repositories lie below"), "{}", hidden.message);
-        assert_eq!((dash.severity, dash.remedy.commands.len()), (Severity::Notice, 0));
-    }
+    fn either_side_is_enough() {
+        let why = |text: &str| Unknown::Unreadable(text.to_owned());
+        let walked = || Ok(Stored::Walked(Verdict::default(), RepositoryNames::default()));
+        let elsewhere = || Ok(Stored::Elsewhere("s3".to_owned()));
+        let none = || Err(Stop::not_applicable("no registry"));
+        let unread = || Err(Stop::Unknown(why("no disk")));
+        let not_given = || Listed::NotGiven("give one".to_owned());
+        let left_out = || Listed::LeftOut("no network".to_owned());
+        let untold = || Listed::Untold(why("refused"));
+        let listed = || Listed::Projects(Box::new(listing::tests::listing(&[("a/b-", None)])));
 
-    #[test]
-    fn the_registrys_name_counts() {
-        let own = "registry.test:5050/".len();
-        let longest = |length: usize| judged(&[], &"a".repeat(length)).findings;
-        assert_eq!(longest(LONGEST - own), []);
-        assert_eq!(longest(LONGEST - own + 1)[0].code, "name-too-long");
-        assert_eq!(longest(0), []);
-    }
-
-    #[test]
-    fn a_recording_that_does_not_tell_names_is_unknown() {
-        let mut verdict = Verdict::default();
-        let judged = judge(TOP.into(), &TagTree::default(), None, &mut verdict);
-        assert_eq!(judged, Err(Unknown::NotRecorded));
+        let clean = "[], 0 untold";
+        let found = r#"["path-refused"], 0 untold"#;
+        assert_eq!(told(walked(), not_given()), clean);
+        assert_eq!(told(walked(), left_out()), clean);
+        assert_eq!(told(walked(), untold()), "[], 1 untold");
+        assert_eq!(told(walked(), listed()), found);
+        assert!(told(elsewhere(), not_given()).ends_with("does not list; give one"));
+        assert!(told(elsewhere(), left_out()).ends_with("does not list; no network"));
+        assert!(told(elsewhere(), untold()).ends_with("does not list; refused"));
+        assert_eq!(told(elsewhere(), listed()), found);
+        assert_eq!(told(none(), not_given()), "not applicable: no registry");
+        assert_eq!(told(none(), left_out()), "not applicable: no registry");
+        assert_eq!(told(none(), untold()), "unknown: refused");
+        assert_eq!(told(none(), listed()), found);
+        assert_eq!(told(unread(), not_given()), "unknown: no disk");
+        assert_eq!(told(unread(), untold()), "[], 2 untold");
+        assert_eq!(told(unread(), listed()), r#"["path-refused"], 1 untold"#);
     }
 }

@@ -25,7 +25,7 @@ impl<T: Ord> Default for Sample<T> {
 
 impl<T: Ord> Sample<T> {
     /// One more.
-    pub(super) fn add(&mut self, item: T) {
+    pub(in crate::host) fn add(&mut self, item: T) {
         self.count += 1;
         self.keep(item);
     }

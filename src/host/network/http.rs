@@ -177,10 +177,34 @@ impl Peer<'_> {
         deadline: Duration,
         request: impl FnOnce(&Client, Url) -> RequestBuilder,
     ) -> Result<Result<reqwest::Response, Failure>, Unknown> {
+        let session = self.open(deadline)?;
+        session.send(deadline, request).await
+    }
+
+    /// The same for several requests, each with a deadline of its own.
+    pub(super) fn open(self, deadline: Duration) -> Result<Session, Unknown> {
         let url = Url::parse(self.url)
             .map_err(|error| Unknown::Unreadable(format!("{}: {error}", self.url)))?;
         let client = http_client(&url, self.address, self.verifier, deadline)?;
-        match request(&client, url).send().await {
+        Ok(Session { client, url, address: self.address })
+    }
+}
+
+/// Requests to one peer, over connections that are used again.
+pub(super) struct Session {
+    client: Client,
+    url: Url,
+    address: SocketAddr,
+}
+
+impl Session {
+    /// Sends a request and waits for the head of the response. Its URL has to be on the peer.
+    pub(super) async fn send(
+        &self,
+        deadline: Duration,
+        request: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<Result<reqwest::Response, Failure>, Unknown> {
+        match request(&self.client, self.url.clone()).timeout(deadline).send().await {
             Ok(response) => Ok(Ok(response)),
             Err(error) => match obstacle_in(self.address, &error) {
                 Some(unknown) => Err(unknown),
@@ -257,6 +281,14 @@ fn shown(name: &str, value: &str) -> String {
 
 /// The bytes of a body, or why they are not all there.
 pub(super) async fn content(response: &mut reqwest::Response) -> Result<Vec<u8>, Body> {
+    content_within(MAX_BODY, response).await
+}
+
+/// The same of a body that may be larger.
+pub(super) async fn content_within(
+    limit: usize,
+    response: &mut reqwest::Response,
+) -> Result<Vec<u8>, Body> {
     let mut content = Vec::new();
     loop {
         match response.chunk().await {
@@ -264,7 +296,7 @@ pub(super) async fn content(response: &mut reqwest::Response) -> Result<Vec<u8>,
             Ok(None) => return Ok(content),
             Err(_) => return Err(Body::Unfinished),
         }
-        if content.len() > MAX_BODY {
+        if content.len() > limit {
             return Err(Body::TooLarge);
         }
     }

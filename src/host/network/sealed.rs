@@ -14,9 +14,21 @@ const LONGEST_MESSAGE: usize = 200;
 /// What stands for a text that holds a secret.
 const HIDDEN: &str = "(hidden)";
 
+/// In these fields GitLab's API says why it refuses.
+const REASONS: [&str; 3] = ["error", "error_description", "message"];
+
 /// The body of a response with `status`, without what may be a token.
 pub(super) fn body(status: u16, content: &[u8]) -> Body {
     match classify(content) {
+        Body::Json(document) if status >= 400 => {
+            let mut kept = errors(&document);
+            for name in REASONS {
+                if let Some(reason) = text(&document[name]) {
+                    kept[name] = reason.into();
+                }
+            }
+            Body::Json(kept)
+        }
         Body::Json(document) => Body::Json(errors(&document)),
         // A document that breaks off is a text, and may break off behind the token.
         Body::Text(_) if status < 400 => Body::Text(String::new()),
@@ -24,11 +36,13 @@ pub(super) fn body(status: u16, content: &[u8]) -> Body {
     }
 }
 
+/// As much of a text as is kept.
+fn text(value: &Value) -> Option<String> {
+    Some(value.as_str()?.chars().take(LONGEST_MESSAGE).collect())
+}
+
 /// The codes and messages of a registry's error document; of another document nothing.
 fn errors(document: &Value) -> Value {
-    let text = |value: &Value| -> Option<String> {
-        Some(value.as_str()?.chars().take(LONGEST_MESSAGE).collect())
-    };
     let error =
         |error: &Value| json!({ "code": text(&error["code"]), "message": text(&error["message"]) });
     match document["errors"].as_array() {
@@ -48,6 +62,11 @@ pub(super) fn without(mut response: Response, secrets: &[&str]) -> Response {
     match &mut response.body {
         Body::Text(text) | Body::Html { title: Some(text) } => hide(text),
         Body::Json(document) => {
+            for reason in REASONS {
+                if let Some(Value::String(text)) = document.get_mut(reason) {
+                    hide(text);
+                }
+            }
             let errors = document.get_mut("errors").and_then(Value::as_array_mut);
             for error in errors.into_iter().flatten() {
                 let texts = error.as_object_mut().into_iter().flat_map(|it| it.values_mut());
@@ -73,6 +92,9 @@ fn of_a_document_only_its_errors_are_kept() {
         Body::Json(json!({ "errors": [{ "code": "DENIED", "message": "no" }] }))
     );
     assert_eq!(body(403, b"Forbidden\n"), Body::Text("Forbidden\n".to_owned()));
+    let refusal = br#"{"error":"insufficient_scope","scope":"api","message":{"x":"hush"}}"#;
+    assert_eq!(body(403, refusal), Body::Json(json!({ "error": "insufficient_scope" })));
+    assert_eq!(body(200, br#"{"message":"hush"}"#), Body::Json(json!({})));
 }
 
 #[test]
@@ -87,6 +109,7 @@ fn what_comes_back_does_not_hold_what_was_sent() {
         Body::Text("your password is hush".to_owned()),
         Body::Html { title: Some("hush!".to_owned()) },
         Body::Json(json!({ "errors": [{ "code": "hush", "message": "no hush", "n": 1 }] })),
+        Body::Json(json!({ "error": "hush", "message": "no hush", "error_description": "hush" })),
     ] {
         let kept = serde_json::to_string(&without(echo(body), &["", "hush"])).unwrap();
         assert!(!kept.contains("hush") && kept.contains("nginx"), "{kept}");

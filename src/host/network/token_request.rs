@@ -157,14 +157,10 @@ fn token(content: &[u8]) -> Option<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
-    use data_encoding::HEXLOWER;
-    use ring::digest::{SHA256, digest};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
+    use super::super::standin::Standin;
     use super::*;
     use crate::host::credentials::Credentials;
     use crate::host::{Host, Scope};
@@ -182,48 +178,19 @@ mod tests {
         Host::live(machine.with_credentials(Credentials::new(entries)))
     }
 
-    /// A server with a certificate, whose SHA-256 comes with it, and how often it read a request.
-    /// It refuses every login, and sends back what it was sent.
-    async fn server() -> (SocketAddr, String, Arc<AtomicUsize>) {
-        let made = rcgen::generate_simple_self_signed(["git.test".to_owned()]).unwrap();
-        let sha256 = HEXLOWER.encode(digest(&SHA256, made.cert.der()).as_ref());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let requests = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&requests);
-        tokio::spawn(async move {
-            loop {
-                let stream = listener.accept().await.unwrap().0;
-                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-                let mut sent = vec![0; 4096];
-                let Ok(length) = stream.read(&mut sent).await else { continue };
-                if length > 0 {
-                    counter.fetch_add(1, Ordering::SeqCst);
-                }
-                let echo = String::from_utf8_lossy(&sent[..length]).replace(['\r', '\n'], " ");
-                let answer = format!(
-                    "HTTP/1.1 401 x\r\nServer: {echo}\r\nContent-Length: {}\r\n\r\n{echo}",
-                    echo.len()
-                );
-                stream.write_all(answer.as_bytes()).await.ok();
-                stream.shutdown().await.ok();
-            }
-        });
-        (address, sha256, requests)
+    /// A server that refuses every login, and sends back what it was sent.
+    async fn server() -> Standin {
+        Standin::start(|sent| {
+            let echo = sent.replace(['\r', '\n'], " ");
+            let length = echo.len();
+            format!("HTTP/1.1 401 x\r\nServer: {echo}\r\nContent-Length: {length}\r\n\r\n{echo}")
+        })
+        .await
     }
 
     #[tokio::test]
     async fn a_password_goes_to_the_judged_server_alone_and_only_once() {
-        let (address, sha256, requests) = server().await;
+        let Standin { address, sha256, requests } = server().await;
         let realm = "https://git.test/jwt/auth";
         // Another certificate than the one that was judged: the handshake is the end.
         let reply = host().ask(request(realm, address, Some("00".repeat(32)))).await.unwrap();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
-use super::names::oddities;
+use super::names::oddity_of;
 use super::tags::Tags;
 use super::{NameOddity, RepositoryNames, TagListing, TagOddity, TagTree};
 use crate::host::files::open::{is_missing, refusal};
@@ -144,10 +144,8 @@ impl Walk<'_> {
         };
         let layers = std::fs::symlink_metadata(entry.with_file_name("_layers"));
         let lacks_layers = tree.tags > 0 && layers.is_err_and(|error| is_missing(&error));
-        tree.name(
-            repository,
-            oddities(repository).chain(lacks_layers.then_some(NameOddity::NoLayers)),
-        );
+        let lost = lacks_layers.then_some(NameOddity::NoLayers);
+        tree.name(repository, oddity_of(repository).into_iter().chain(lost));
         lock(&self.tree).merge(tree);
     }
 
@@ -204,8 +202,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// `_manifests` that would tell its name otherwise.
 fn note_layers(tree: &mut TagTree, name: &Utf8Path, entry: &DirEntry) {
     let repository = name.parent().map(Utf8Path::as_str).unwrap_or_default();
-    let mut odd = oddities(repository).peekable();
-    if odd.peek().is_some() {
+    let odd = oddity_of(repository);
+    if odd.is_some() {
         let manifests = std::fs::symlink_metadata(entry.path().with_file_name("_manifests"));
         if manifests.is_err_and(|error| is_missing(&error)) {
             tree.name(repository, odd);

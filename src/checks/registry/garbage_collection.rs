@@ -2,6 +2,7 @@
 
 mod deletes;
 mod metadata;
+mod period;
 mod purging;
 mod schedule;
 #[cfg(test)]

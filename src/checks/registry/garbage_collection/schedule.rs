@@ -3,6 +3,7 @@
 use super::super::keeper::Keeper;
 use super::super::startup::Configured;
 use super::metadata::Metadata;
+use super::period::times_a_day;
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, docs};
 use crate::host::files::{Collector, GarbageRun, GarbageRuns};
@@ -176,56 +177,5 @@ fn place(run: &GarbageRun) -> Evidence {
     match &run.script {
         Some(script) => evidence.at(script.as_str(), None),
         None => evidence.at(run.path.as_str(), Some(run.line)),
-    }
-}
-
-/// How many times a crontab's line runs on a day on which it does.
-fn times_a_day(schedule: &str) -> Option<u32> {
-    match schedule {
-        "@hourly" | "cron.hourly" => return Some(24),
-        word if word.starts_with('@') || !word.contains(' ') => return None,
-        _ => {}
-    }
-    let mut fields = schedule.split(' ');
-    Some(values(fields.next()?, 60)? * values(fields.next()?, 24)?)
-}
-
-/// How many values a field stands for, of those from 0 up to `limit`.
-fn values(field: &str, limit: u32) -> Option<u32> {
-    let mut chosen = vec![false; usize::try_from(limit).ok()?];
-    for part in field.split(',') {
-        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
-        let step: usize = step.parse().ok().filter(|step| *step > 0)?;
-        let (first, last): (usize, usize) = match range.split_once('-') {
-            _ if range == "*" => (0, chosen.len() - 1),
-            Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
-            None => {
-                let only = range.parse().ok()?;
-                (only, only)
-            }
-        };
-        chosen.get_mut(first..=last)?.iter_mut().step_by(step).for_each(|it| *it = true);
-    }
-    u32::try_from(chosen.iter().filter(|it| **it).count()).ok()
-}
-
-#[test]
-fn stars_are_counted() {
-    for (schedule, expected) in [
-        ("5 4 * * 0", Some(1)),
-        ("* 4 * * 0", Some(60)),
-        ("*/15 4,5 * * *", Some(8)),
-        ("0 */6 * * *", Some(4)),
-        ("0 1-3 * * *", Some(3)),
-        ("@hourly", Some(24)),
-        ("@weekly", None),
-        ("cron.weekly", None),
-        ("gc.timer", None),
-        ("61 4 * * *", None),
-        ("3-1 4 * * *", None),
-        ("0 */0 * * *", None),
-        ("0-99999999999 4 * * *", None),
-    ] {
-        assert_eq!(times_a_day(schedule), expected, "{schedule}");
     }
 }

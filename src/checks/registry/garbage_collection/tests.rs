@@ -66,16 +66,19 @@ fn purging_is_all_or_nothing() {
     assert_eq!(told(&of(&both, purging::judge)), ["notice purging-while-read-only"]);
 }
 
-fn run(collector: Collector) -> GarbageRun {
+pub(super) fn run(collector: Collector) -> GarbageRun {
     GarbageRun {
         path: "/etc/cron.d/gc".into(),
         line: 3,
         script: None,
         schedule: Some("5 4 * * 0".to_owned()),
+        calendar: None,
         collector,
         guarded: false,
         delete_untagged: false,
         dry_run: false,
+        output: None,
+        errors: None,
     }
 }
 

@@ -67,13 +67,12 @@ fn reason(line: &str) -> Option<String> {
         let words = words.map_or("it died", |words| words.trim_end_matches([':', ' ']));
         return Some(format!("{words} (the reason may hold a secret)"));
     }
-    let words = line.split_whitespace().map(|word| match word.contains("://") {
-        true => scrub::url(word),
-        false => word.to_owned(),
-    });
-    let text = words.collect::<Vec<_>>().join(" ");
-    let shown = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-    Some(text.chars().take(LONGEST).map(shown).collect())
+    let shown = |word: &str| {
+        if word.contains("://") { scrub::url(word) } else { word.to_owned() }
+    };
+    let text = line.split_whitespace().map(shown).collect::<Vec<_>>().join(" ");
+    let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    Some(text.chars().take(LONGEST).map(printable).collect())
 }
 
 #[cfg(test)]

@@ -181,17 +181,17 @@ fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
 
 /// The first time of a timer's calendar, in the characters that times are written in.
 fn calendar(timer: &str) -> Option<String> {
-    let mut times = Vec::new();
-    for time in lines(timer).filter_map(|(_, line)| line.trim().strip_prefix("OnCalendar=")) {
+    let mut events = Vec::new();
+    for event in lines(timer).filter_map(|(_, line)| line.trim().strip_prefix("OnCalendar=")) {
         // An empty one takes back what stands above it.
-        if time.trim().is_empty() {
-            times.clear();
+        if event.trim().is_empty() {
+            events.clear();
         } else {
-            times.push(time.trim());
+            events.push(event.trim());
         }
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || "*/,.:~ -".contains(c);
-    let first = *times.first()?;
+    let first = *events.first()?;
     (first.len() <= 64 && first.chars().all(fits)).then(|| first.to_owned())
 }
 

@@ -123,8 +123,8 @@ const MONTHS: [&str; 13] =
 fn values(field: &str, possible: Range<usize>, names: &[&str]) -> Option<Vec<bool>> {
     let mut chosen = vec![false; possible.end];
     let value = |word: &str| {
-        let named = names.iter().position(|name| !name.is_empty() && is_name(word, name));
-        named.or_else(|| word.parse().ok())
+        let by_name = names.iter().position(|name| !name.is_empty() && is_name(word, name));
+        by_name.or_else(|| word.parse().ok())
     };
     for part in field.split(',') {
         let (range, step) = part.split_once('/').unwrap_or((part, "1"));
@@ -197,7 +197,7 @@ mod tests {
             // The first Sunday of a month is never told in this way.
             ("5 4 1-7 * 0", Some(7)),
             // Both.
-            ("5 4 */2 * 0", Some(14)),
+            ("5 4 */2 * 0", Some(21)),
             ("5 4 30 2 *", None),
             ("5 25 * * *", None),
             ("5 4 * *", None),

@@ -2,11 +2,12 @@
 
 use super::super::keeper::Keeper;
 use super::super::startup::Configured;
+use super::last_run::started;
 use super::metadata::Metadata;
 use super::period::times_a_day;
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, docs};
-use crate::host::files::{Collector, GarbageRun, GarbageRuns};
+use crate::host::files::{Collector, GarbageRun, GarbageRuns, Start};
 use crate::host::version::major;
 use crate::parse::setting::Scalar;
 
@@ -20,6 +21,8 @@ pub(super) struct Schedule<'a> {
     pub(super) runs: &'a GarbageRuns,
     /// Of the registry that the Linux package runs.
     pub(super) version: Option<String>,
+    /// The last collection that is known of.
+    pub(super) last: Option<&'a Start>,
 }
 
 impl Schedule<'_> {
@@ -53,8 +56,8 @@ impl Schedule<'_> {
         };
         let subject = self.configured.config.path.as_str();
         let finding = Finding::notice("no-schedule", subject, message).docs(docs::REGISTRY_GC);
-        let finding =
-            self.runs.runs.iter().fold(finding, |finding, run| finding.evidence(place(run)));
+        let seen = self.runs.runs.iter().map(place).chain(self.last.map(started));
+        let finding = seen.fold(finding, Finding::evidence);
         finding.remedy(
             "Let it be collected at a quiet hour of the week; the registry is down meanwhile.",
             [format!("echo '{}' | sudo tee {CRONTAB}", self.weekly())],
@@ -67,11 +70,7 @@ impl Schedule<'_> {
             Keeper::Package | Keeper::Elsewhere => {
                 "5 4 * * 0 root /opt/gitlab/bin/gitlab-ctl registry-garbage-collect".to_owned()
             }
-            Keeper::Systemd => format!(
-                "5 4 * * 0 root systemctl stop docker-registry; docker-registry garbage-collect {}; \
-                 systemctl start docker-registry",
-                word(self.configured.config.path.as_str())
-            ),
+            Keeper::Systemd => format!("5 4 * * 0 root {}", stopped(self.configured, "")),
         }
     }
 
@@ -122,6 +121,25 @@ impl Schedule<'_> {
     }
 }
 
+/// What an administrator types to collect garbage once.
+pub(super) fn by_hand(configured: &Configured<'_>) -> String {
+    match configured.keeper {
+        Keeper::Package | Keeper::Elsewhere => {
+            "sudo gitlab-ctl registry-garbage-collect".to_owned()
+        }
+        Keeper::Systemd => stopped(configured, "sudo "),
+    }
+}
+
+/// A collection for which Debian's registry is stopped meanwhile.
+fn stopped(configured: &Configured<'_>, sudo: &str) -> String {
+    let config = word(configured.config.path.as_str());
+    format!(
+        "{sudo}systemctl stop docker-registry; {sudo}docker-registry garbage-collect {config}; \
+         {sudo}systemctl start docker-registry"
+    )
+}
+
 /// A crontab with a star in the wrong field.
 fn too_often(run: &GarbageRun) -> Option<Finding> {
     let times = times_a_day(run.schedule.as_deref()?)?;
@@ -149,7 +167,7 @@ fn refused(run: &GarbageRun) -> Finding {
     described(finding, run).remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
 }
 
-fn described(finding: Finding, run: &GarbageRun) -> Finding {
+pub(super) fn described(finding: Finding, run: &GarbageRun) -> Finding {
     let finding = match &run.schedule {
         Some(schedule) => finding.seen("runs at", schedule),
         None => finding,
@@ -157,7 +175,7 @@ fn described(finding: Finding, run: &GarbageRun) -> Finding {
     finding.evidence(place(run)).docs(docs::REGISTRY_GC)
 }
 
-fn subject(run: &GarbageRun) -> String {
+pub(super) fn subject(run: &GarbageRun) -> String {
     format!("{}:{}", run.path, run.line)
 }
 

@@ -103,8 +103,13 @@ impl Case {
         let unread = self.unread.then(|| Unread { path: "/x".to_owned(), why });
         let runs = GarbageRuns { runs: self.runs, unread: unread.into_iter().collect() };
         let version = Some("v2.9.0-gitlab".to_owned());
-        let schedule =
-            Schedule { configured: &configured, metadata: &metadata, runs: &runs, version };
+        let schedule = Schedule {
+            configured: &configured,
+            metadata: &metadata,
+            runs: &runs,
+            version,
+            last: None,
+        };
         let mut findings = metadata.judge(&configured);
         findings.extend(schedule.judge());
         told(&findings)

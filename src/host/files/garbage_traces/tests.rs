@@ -246,7 +246,7 @@ fn whatever_lies_there_is_no_log() {
     std::os::unix::fs::symlink("secure", tree.at("secure")).unwrap();
     // A packed file that would fill every disk.
     tree.write("auth.log", "", 0);
-    tree.write("auth.log.1.gz", packed(&"\n".repeat(MAX_TEXT as usize + 1)), 0);
+    tree.write("auth.log.1.gz", packed(&"\n".repeat(usize::try_from(MAX_TEXT).unwrap() + 1)), 0);
     let traces = tree.look();
     assert_eq!((traces.logs.len(), traces.starts.len()), (0, 0));
     let unread: Vec<_> = traces.unread.iter().map(|it| it.path.as_str()).collect();

@@ -51,7 +51,8 @@ check! {
     ///
     /// Leave `storage.delete.enabled` at true, and put `gitlab-ctl registry-garbage-collect` into
     /// `/etc/cron.d/registry-garbage-collect` for a quiet hour of the week. To collect without
-    /// stopping the registry, make it read-only first.
+    /// stopping the registry, make it read-only first. Where a collection is overdue, see whether
+    /// cron runs, and whether it complains of the crontab in its log.
     "registry/garbage-collection": "space is reclaimed"
 }
 

@@ -138,6 +138,7 @@ impl<'a> LastRuns<'a> {
     /// The last trace of a collection.
     fn last(&self, look: &Look<'_>) -> Option<Timestamp> {
         let start = last_start(&self.traces).map(|start| start.at);
+        // What is empty may have been made so by rotation.
         let written = look.outputs.iter().filter(|_| !self.is_copied());
         let written = written.filter(|(_, output)| output.size > 0);
         start.max(look.stamp).max(written.map(|(_, output)| output.modified).max())
@@ -165,7 +166,7 @@ impl<'a> LastRuns<'a> {
         };
         let message = match last {
             Some(last) => format!(
-                "garbage is to be collected {every}, and was last collected on {}: {}",
+                "garbage is to be collected {every}, but the last start was on {}: {}",
                 last.strftime("%F"),
                 silence.how
             ),
@@ -211,7 +212,7 @@ impl<'a> LastRuns<'a> {
         ];
         let days = until.duration_since(since).as_hours() / 24;
         let how = match last_start(&self.traces) {
-            Some(_) => "cron's log shows no start since".to_owned(),
+            Some(_) => "cron's log shows none since".to_owned(),
             None => format!("cron's log shows no start in {days} days"),
         };
         let mut commands = self.cron_status();
@@ -256,6 +257,7 @@ impl<'a> LastRuns<'a> {
         if outlived {
             return None;
         }
+        let reason = reason.strip_prefix("failed to garbage collect: ").unwrap_or(reason);
         let message = format!("the last garbage collection failed: {reason}");
         let finding = Finding::warning("last-run-failed", path.as_str(), message);
         let written = Evidence::new("last output", output.modified).at(path.as_str(), None);

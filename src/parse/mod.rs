@@ -9,6 +9,7 @@ pub(crate) mod base64;
 pub mod certificate;
 pub mod challenge;
 pub mod chrony_packet;
+pub mod collection_output;
 #[cfg(test)]
 mod corpus;
 pub mod der;
@@ -36,6 +37,7 @@ pub mod resolver;
 pub mod runner_toml;
 pub mod scrub;
 pub mod setting;
+pub mod syslog;
 mod text;
 pub mod token;
 mod toml_tree;

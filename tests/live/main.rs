@@ -50,6 +50,7 @@ mod rails;
 mod redirect;
 mod registry_api;
 mod registry_debug;
+mod registry_garbage;
 mod registry_settings;
 mod registry_storage;
 mod replay;

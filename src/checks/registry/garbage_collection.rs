@@ -1,17 +1,20 @@
 //! Is space reclaimed that deleted images held?
 
 mod deletes;
+mod last_run;
 mod metadata;
+mod period;
 mod purging;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
+use self::last_run::{LastRuns, last_start};
 use self::metadata::Metadata;
 use self::schedule::Schedule;
 use super::startup::{Configured, heed_settings};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
-use crate::host::files::GarbageSchedule;
+use crate::host::files::{GarbageSchedule, Traces};
 use crate::host::version::RegistryVersion;
 use crate::host::{Host, Unknown};
 use crate::install::{GITLAB_RB, registry, settings, spelled};
@@ -33,14 +36,23 @@ check! {
     /// `storage.delete`, `storage.maintenance`, `database` and `gc` in the registry's `config.yml`;
     /// the lock files by which it knows where its metadata is; and everything that cron and
     /// systemd's timers of this host are told to run, for both commands, scripts that a crontab
-    /// calls included. Nothing of a crontab is kept but the time, the command and its flags. When
-    /// garbage was last collected leaves no trace that could be relied on, so nothing is said of it.
+    /// calls included. Nothing of a crontab is kept but the time, the command, its flags, and the
+    /// file to which it writes.
+    ///
+    /// When garbage was last collected is told by the logs of cron and sudo in `/var/log` (`syslog`,
+    /// `cron`, `cron.log`, `messages`, `auth.log` and `secure`, the rotated ones included), by the
+    /// time at which systemd last started a timer with `Persistent=`, and by the end of the file to
+    /// which a crontab's line writes. A collection is overdue where one of them reaches back further
+    /// than the longest gap of the schedule, and further than its crontab was written, and shows
+    /// none in that time. Where the journal is the only log, or what root types in a shell of its
+    /// own is the only collection, the last one leaves no trace here, and nothing is said of it.
     ///
     /// ## How to fix it
     ///
     /// Leave `storage.delete.enabled` at true, and put `gitlab-ctl registry-garbage-collect` into
     /// `/etc/cron.d/registry-garbage-collect` for a quiet hour of the week. To collect without
-    /// stopping the registry, make it read-only first.
+    /// stopping the registry, make it read-only first. Where a collection is overdue, see whether
+    /// cron runs, and whether it complains of the crontab in its log.
     "registry/garbage-collection": "space is reclaimed"
 }
 
@@ -71,8 +83,21 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     } else {
         None
     };
-    let schedule = Schedule { configured: &configured, metadata: &metadata, runs: &runs, version };
+    // The registry refuses to do it beside the database.
+    let is_judged = metadata.in_database() == Some(false);
+    let traces =
+        if is_judged { last_run::traces(host, &runs).await } else { Ok(Traces::default()) };
+    let last = traces.as_ref().ok().and_then(last_start);
+    let schedule =
+        Schedule { configured: &configured, metadata: &metadata, runs: &runs, version, last };
     verdict.add(schedule.judge());
+    // Where nothing is scheduled, nothing hinges on the logs.
+    if is_judged && runs.runs.iter().any(|run| !run.dry_run) {
+        let traces = verdict.told(last_run::WHAT, traces).unwrap_or_default();
+        let by_hand = schedule::by_hand(&configured);
+        let last_runs = LastRuns::of(host, &mut verdict, &runs, traces, by_hand).await;
+        last_runs.judge(&mut verdict);
+    }
     Ok(verdict)
 }
 

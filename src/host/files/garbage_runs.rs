@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
+use super::garbage_command::{Command, Outputs, command, guards, outputs};
 use super::walk::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -21,6 +22,9 @@ const UNITS: &str = "/etc/systemd/system";
 
 /// Where programs lie, rather than scripts that somebody wrote.
 const PROGRAMS: [&str; 6] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/", "/dev/"];
+
+/// What stands before the file that `tee` writes.
+const TEE: [&str; 3] = ["tee", "-a", "--append"];
 
 /// More targets than a system has.
 const MAX_WISHES: usize = 256;
@@ -52,6 +56,9 @@ pub struct GarbageRun {
     pub script: Option<Utf8PathBuf>,
     /// `5 4 * * 0`, `@weekly`, the folder's name, or the timer's.
     pub schedule: Option<String>,
+    /// The timer's `OnCalendar=`; the first of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
     /// Which program collects.
     pub collector: Collector,
     /// Whether something before it stops the registry or makes it read-only.
@@ -60,6 +67,12 @@ pub struct GarbageRun {
     pub delete_untagged: bool,
     /// `-d`: nothing is deleted.
     pub dry_run: bool,
+    /// The file to which its output is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Utf8PathBuf>,
+    /// The file to which its errors are sent, where that is said by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Utf8PathBuf>,
 }
 
 /// The programs that collect garbage.
@@ -87,6 +100,15 @@ impl Question for GarbageSchedule {
     }
 }
 
+/// A crontab's line that calls a script.
+struct Call {
+    script: Utf8PathBuf,
+    path: Utf8PathBuf,
+    line: u32,
+    schedule: Option<String>,
+    outputs: Outputs,
+}
+
 fn look(scope: &Scope) -> GarbageRuns {
     let mut runs = Vec::new();
     let mut called = Vec::new();
@@ -94,17 +116,22 @@ fn look(scope: &Scope) -> GarbageRuns {
         for (line, text) in lines(text) {
             match command(text, false) {
                 Some(command) => runs.push(command.at(path, line, schedule(text))),
-                None => called.extend(
-                    scripts(text).map(|script| (script, path.to_owned(), line, schedule(text))),
-                ),
+                None => called.extend(scripts(text).map(|script| Call {
+                    script,
+                    path: path.to_owned(),
+                    line,
+                    schedule: schedule(text),
+                    outputs: outputs(text),
+                })),
             }
         }
     });
-    for (script, path, line, schedule) in called.into_iter().take(MAX_SCRIPTS) {
+    for Call { script, path, line, schedule, outputs } in called.into_iter().take(MAX_SCRIPTS) {
         // Whatever a crontab calls may be closed, or anything else than a script.
         if let Ok(Some(text)) = text(scope, &script)
-            && let Some((_, command)) = first(&text)
+            && let Some((_, mut command)) = first(&text)
         {
+            command.outputs = command.outputs.or(outputs);
             let script = Some(script);
             runs.push(GarbageRun { script, ..command.at(&path, line, schedule) });
         }
@@ -132,19 +159,40 @@ fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
     let mut runs = Vec::new();
     for (timer, stem) in timers.filter_map(|name| Some((name, name.strip_suffix(".timer")?))) {
         let mut service = format!("{stem}.service");
+        let mut when = None;
         for_each_text(scope, [folder.join(timer)], unread, |_, text| {
             let units = lines(text).filter_map(|(_, line)| line.trim().strip_prefix("Unit="));
             // A unit's name has no slash in it, so nothing else is looked into.
             if let Some(unit) = units.last().filter(|unit| !unit.contains('/')) {
                 unit.clone_into(&mut service);
             }
+            when = calendar(text);
         });
         for_each_text(scope, [folder.join(&service)], unread, |path, text| {
             let found = first(text);
-            runs.extend(found.map(|(line, it)| it.at(path, line, Some(timer.clone()))));
+            runs.extend(found.map(|(line, it)| GarbageRun {
+                calendar: when.clone(),
+                ..it.at(path, line, Some(timer.clone()))
+            }));
         });
     }
     runs
+}
+
+/// The first time of a timer's calendar, in the characters that times are written in.
+fn calendar(timer: &str) -> Option<String> {
+    let mut events = Vec::new();
+    for event in lines(timer).filter_map(|(_, line)| line.trim().strip_prefix("OnCalendar=")) {
+        // An empty one takes back what stands above it.
+        if event.trim().is_empty() {
+            events.clear();
+        } else {
+            events.push(event.trim());
+        }
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || "*/,.:~ -".contains(c);
+    let first = *events.first()?;
+    (first.len() <= 64 && first.chars().all(fits)).then(|| first.to_owned())
 }
 
 /// The units that something wants, as `systemctl enable` leaves it: links in folders that end in
@@ -153,31 +201,6 @@ fn enabled(scope: &Scope, folder: &Utf8Path, units: &BTreeSet<String>) -> BTreeS
     let is_wish = |name: &&String| name.ends_with(".wants") || name.ends_with(".requires");
     let wishes = units.iter().filter(is_wish).take(MAX_WISHES);
     wishes.flat_map(|name| names(scope, &folder.join(name)).unwrap_or_default()).collect()
-}
-
-/// What a line says of its command.
-struct Command {
-    collector: Collector,
-    guarded: bool,
-    delete_untagged: bool,
-    dry_run: bool,
-}
-
-impl Command {
-    fn at(self, path: &Utf8Path, line: u32, schedule: Option<String>) -> GarbageRun {
-        let Self { collector, guarded, delete_untagged, dry_run } = self;
-        let path = path.to_owned();
-        GarbageRun {
-            path,
-            line,
-            script: None,
-            schedule,
-            collector,
-            guarded,
-            delete_untagged,
-            dry_run,
-        }
-    }
 }
 
 /// Lines that are no comments, from 1.
@@ -197,45 +220,6 @@ fn first(text: &str) -> Option<(u32, Command)> {
     None
 }
 
-/// The command in a line, if there is one.
-fn command(line: &str, guarded: bool) -> Option<Command> {
-    let words = || line.split(|c: char| c.is_whitespace() || "\"'=`()".contains(c));
-    let by_ctl = |word: &str| word == "registry-garbage-collect";
-    let at = words().position(|word| by_ctl(word) || word == "garbage-collect")?;
-    let collector = if words().nth(at).is_some_and(by_ctl) {
-        Collector::GitlabCtl
-    } else if line.contains("registry") {
-        Collector::Registry
-    } else {
-        // Others have a command of that name as well.
-        return None;
-    };
-    let before: Vec<_> = words().take(at).collect();
-    let mut command = Command {
-        collector,
-        guarded: guarded || guards(&before.join(" ")),
-        delete_untagged: false,
-        dry_run: false,
-    };
-    let ends = |word: &&str| !word.starts_with([';', '&', '|', '>']);
-    for word in words().skip(at + 1).take_while(ends) {
-        let short = word.strip_prefix('-').filter(|rest| rest.chars().all(|c| "mdh".contains(c)));
-        let has = |flag| short.is_some_and(|flags| flags.contains(flag));
-        command.delete_untagged |= has('m') || word == "--delete-untagged";
-        command.dry_run |= has('d') || word == "--dry-run";
-    }
-    Some(command)
-}
-
-/// Whether a line stops the registry, or makes it read-only.
-fn guards(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    let mut words = line.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| matches!(word, "stop" | "down" | "readonly" | "kill"))
-        || line.contains("read-only")
-        || line.contains("scale ")
-}
-
 /// The five fields before the command, or the word that stands for them.
 fn schedule(line: &str) -> Option<String> {
     let words: Vec<_> = line.split_whitespace().take(5).collect();
@@ -250,9 +234,15 @@ fn schedule(line: &str) -> Option<String> {
     (words.len() == 5 && words.iter().all(|word| fits(word))).then(|| words.join(" "))
 }
 
-/// The scripts that a line calls by their paths.
+/// The scripts that a line calls by their paths. Not the files to which it sends what they write,
+/// in which the command may be quoted.
 fn scripts(line: &str) -> impl Iterator<Item = Utf8PathBuf> {
-    let words = line.split_whitespace().skip(1).filter(|word| word.starts_with('/'));
+    let mut is_target = false;
+    let words = line.split_whitespace().skip(1).filter(move |word| {
+        let was_target =
+            std::mem::replace(&mut is_target, word.ends_with('>') || TEE.contains(word));
+        !was_target && word.starts_with('/')
+    });
     let paths = words.map(|word| word.trim_end_matches([';', '&']));
     let written = paths.filter(|path| !PROGRAMS.iter().any(|folder| path.starts_with(folder)));
     written.take(2).map(Utf8PathBuf::from)
@@ -265,53 +255,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Collector, guarded, untagged, dry.
-    fn read(line: &str) -> Option<(Collector, bool, bool, bool)> {
-        command(line, false).map(|it| (it.collector, it.guarded, it.delete_untagged, it.dry_run))
-    }
-
-    #[test]
-    fn commands_are_told_by_program_and_flags() {
-        use Collector::{GitlabCtl, Registry};
-        let yml = "/var/opt/gitlab/registry/config.yml";
-        for (line, expected) in [
-            (
-                "5 4 * * 0  root gitlab-ctl registry-garbage-collect",
-                (GitlabCtl, false, false, false),
-            ),
-            (
-                "@weekly /opt/gitlab/bin/gitlab-ctl registry-garbage-collect -m",
-                (GitlabCtl, false, true, false),
-            ),
-            (
-                &format!("1 2 * * * root /opt/gitlab/embedded/bin/registry garbage-collect {yml}"),
-                (Registry, false, false, false),
-            ),
-            (
-                &format!("1 2 * * * root registry garbage-collect -m -d {yml} > /x -m"),
-                (Registry, false, true, true),
-            ),
-            (
-                &format!("registry garbage-collect --delete-untagged=true {yml}"),
-                (Registry, false, true, false),
-            ),
-            (
-                "systemctl stop docker-registry && docker-registry garbage-collect c.yml",
-                (Registry, true, false, false),
-            ),
-            (
-                "1 * * * * root docker exec registry bin/registry garbage-collect /c.yml; docker stop x",
-                (Registry, false, false, false),
-            ),
-            ("sh -c 'gitlab-ctl registry-garbage-collect'", (GitlabCtl, false, false, false)),
-        ] {
-            assert_eq!(read(line), Some(expected), "{line}");
-        }
-        for other in ["1 2 * * * root restic garbage-collect", "x registry-garbage-collector", ""] {
-            assert_eq!(read(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn times_are_kept_and_nothing_else() {
@@ -331,10 +274,12 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         write("etc/cron.d/gc", "# x\n5 4 * * 0 root gitlab-ctl registry-garbage-collect\n");
-        write("etc/crontab", "1 2 3 4 5 root /opt/gc.sh token=hush\n");
+        write("etc/cron.d/other", "1 2 3 4 5 root /opt/other.sh > /var/log/gc.log\n");
+        write("etc/crontab", "1 2 3 4 5 root /opt/gc.sh token=hush >>/var/log/gc.log\n");
+        write("var/log/gc.log", "registry garbage-collect\n");
         write("opt/gc.sh", "gitlab-ctl stop registry\nregistry garbage-collect c.yml\n");
         write("etc/cron.weekly/registry", "#!/bin/sh\nregistry garbage-collect c.yml\n");
-        write("etc/systemd/system/gc.timer", "");
+        write("etc/systemd/system/gc.timer", "[Timer]\nOnCalendar=\nOnCalendar=Sun 04:05\n");
         write("etc/systemd/system/timers.target.wants/gc.timer", "");
         // Nobody enabled this one.
         write("etc/systemd/system/off.timer", "");
@@ -366,6 +311,9 @@ mod tests {
             ]
         );
         assert_eq!(found.runs[2].script.as_deref(), Some(Utf8Path::new("/opt/gc.sh")));
+        assert_eq!(found.runs[2].output.as_deref(), Some(Utf8Path::new("/var/log/gc.log")));
+        assert_eq!(found.runs[3].calendar.as_deref(), Some("Sun 04:05"));
+        assert_eq!(found.runs[4].calendar, None);
         assert!(!serde_json::to_string(&found).unwrap().contains("hush"));
     }
 
@@ -373,9 +321,9 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*|(registry |garbage-collect|[-@*/ ;&'\"#a-z0-9\\n]){0,40}") {
             for (_, line) in lines(&text) {
-                let _ = (command(line, false), schedule(line), scripts(line).count());
+                let _ = (schedule(line), scripts(line).count());
             }
-            let _ = first(&text);
+            let _ = (first(&text), calendar(&text));
         }
     }
 }

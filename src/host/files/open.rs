@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 
 use camino::Utf8Path;
+use jiff::Timestamp;
 use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -99,6 +100,12 @@ pub(in crate::host) fn text(
         content.truncate(end);
     }
     Ok(Some(String::from_utf8_lossy(&content).into_owned()))
+}
+
+/// When a file's content was last changed, in whole seconds.
+pub(in crate::host) fn modified(handle: &Handle) -> io::Result<Timestamp> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(Timestamp::new(handle.metadata()?.mtime(), 0).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 /// The very thing that was located, opened for reading. To open it by name once more would leave

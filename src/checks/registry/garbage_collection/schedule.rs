@@ -2,10 +2,12 @@
 
 use super::super::keeper::Keeper;
 use super::super::startup::Configured;
+use super::last_run::started;
 use super::metadata::Metadata;
+use super::period::times_a_day;
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, docs};
-use crate::host::files::{Collector, GarbageRun, GarbageRuns};
+use crate::host::files::{Collector, GarbageRun, GarbageRuns, Start};
 use crate::host::version::major;
 use crate::parse::setting::Scalar;
 
@@ -19,6 +21,8 @@ pub(super) struct Schedule<'a> {
     pub(super) runs: &'a GarbageRuns,
     /// Of the registry that the Linux package runs.
     pub(super) version: Option<String>,
+    /// The last collection that is known of.
+    pub(super) last: Option<&'a Start>,
 }
 
 impl Schedule<'_> {
@@ -52,8 +56,8 @@ impl Schedule<'_> {
         };
         let subject = self.configured.config.path.as_str();
         let finding = Finding::notice("no-schedule", subject, message).docs(docs::REGISTRY_GC);
-        let finding =
-            self.runs.runs.iter().fold(finding, |finding, run| finding.evidence(place(run)));
+        let seen = self.runs.runs.iter().map(place).chain(self.last.map(started));
+        let finding = seen.fold(finding, Finding::evidence);
         finding.remedy(
             "Let it be collected at a quiet hour of the week; the registry is down meanwhile.",
             [format!("echo '{}' | sudo tee {CRONTAB}", self.weekly())],
@@ -66,11 +70,7 @@ impl Schedule<'_> {
             Keeper::Package | Keeper::Elsewhere => {
                 "5 4 * * 0 root /opt/gitlab/bin/gitlab-ctl registry-garbage-collect".to_owned()
             }
-            Keeper::Systemd => format!(
-                "5 4 * * 0 root systemctl stop docker-registry; docker-registry garbage-collect {}; \
-                 systemctl start docker-registry",
-                word(self.configured.config.path.as_str())
-            ),
+            Keeper::Systemd => format!("5 4 * * 0 root {}", stopped(self.configured, "")),
         }
     }
 
@@ -121,6 +121,25 @@ impl Schedule<'_> {
     }
 }
 
+/// What an administrator types to collect garbage once.
+pub(super) fn by_hand(configured: &Configured<'_>) -> String {
+    match configured.keeper {
+        Keeper::Package | Keeper::Elsewhere => {
+            "sudo gitlab-ctl registry-garbage-collect".to_owned()
+        }
+        Keeper::Systemd => stopped(configured, "sudo "),
+    }
+}
+
+/// A collection for which Debian's registry is stopped meanwhile.
+fn stopped(configured: &Configured<'_>, sudo: &str) -> String {
+    let config = word(configured.config.path.as_str());
+    format!(
+        "{sudo}systemctl stop docker-registry; {sudo}docker-registry garbage-collect {config}; \
+         {sudo}systemctl start docker-registry"
+    )
+}
+
 /// A crontab with a star in the wrong field.
 fn too_often(run: &GarbageRun) -> Option<Finding> {
     let times = times_a_day(run.schedule.as_deref()?)?;
@@ -148,7 +167,7 @@ fn refused(run: &GarbageRun) -> Finding {
     described(finding, run).remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
 }
 
-fn described(finding: Finding, run: &GarbageRun) -> Finding {
+pub(super) fn described(finding: Finding, run: &GarbageRun) -> Finding {
     let finding = match &run.schedule {
         Some(schedule) => finding.seen("runs at", schedule),
         None => finding,
@@ -156,7 +175,7 @@ fn described(finding: Finding, run: &GarbageRun) -> Finding {
     finding.evidence(place(run)).docs(docs::REGISTRY_GC)
 }
 
-fn subject(run: &GarbageRun) -> String {
+pub(super) fn subject(run: &GarbageRun) -> String {
     format!("{}:{}", run.path, run.line)
 }
 
@@ -176,56 +195,5 @@ fn place(run: &GarbageRun) -> Evidence {
     match &run.script {
         Some(script) => evidence.at(script.as_str(), None),
         None => evidence.at(run.path.as_str(), Some(run.line)),
-    }
-}
-
-/// How many times a crontab's line runs on a day on which it does.
-fn times_a_day(schedule: &str) -> Option<u32> {
-    match schedule {
-        "@hourly" | "cron.hourly" => return Some(24),
-        word if word.starts_with('@') || !word.contains(' ') => return None,
-        _ => {}
-    }
-    let mut fields = schedule.split(' ');
-    Some(values(fields.next()?, 60)? * values(fields.next()?, 24)?)
-}
-
-/// How many values a field stands for, of those from 0 up to `limit`.
-fn values(field: &str, limit: u32) -> Option<u32> {
-    let mut chosen = vec![false; usize::try_from(limit).ok()?];
-    for part in field.split(',') {
-        let (range, step) = part.split_once('/').unwrap_or((part, "1"));
-        let step: usize = step.parse().ok().filter(|step| *step > 0)?;
-        let (first, last): (usize, usize) = match range.split_once('-') {
-            _ if range == "*" => (0, chosen.len() - 1),
-            Some((first, last)) => (first.parse().ok()?, last.parse().ok()?),
-            None => {
-                let only = range.parse().ok()?;
-                (only, only)
-            }
-        };
-        chosen.get_mut(first..=last)?.iter_mut().step_by(step).for_each(|it| *it = true);
-    }
-    u32::try_from(chosen.iter().filter(|it| **it).count()).ok()
-}
-
-#[test]
-fn stars_are_counted() {
-    for (schedule, expected) in [
-        ("5 4 * * 0", Some(1)),
-        ("* 4 * * 0", Some(60)),
-        ("*/15 4,5 * * *", Some(8)),
-        ("0 */6 * * *", Some(4)),
-        ("0 1-3 * * *", Some(3)),
-        ("@hourly", Some(24)),
-        ("@weekly", None),
-        ("cron.weekly", None),
-        ("gc.timer", None),
-        ("61 4 * * *", None),
-        ("3-1 4 * * *", None),
-        ("0 */0 * * *", None),
-        ("0-99999999999 4 * * *", None),
-    ] {
-        assert_eq!(times_a_day(schedule), expected, "{schedule}");
     }
 }

@@ -66,16 +66,19 @@ fn purging_is_all_or_nothing() {
     assert_eq!(told(&of(&both, purging::judge)), ["notice purging-while-read-only"]);
 }
 
-fn run(collector: Collector) -> GarbageRun {
+pub(super) fn run(collector: Collector) -> GarbageRun {
     GarbageRun {
         path: "/etc/cron.d/gc".into(),
         line: 3,
         script: None,
         schedule: Some("5 4 * * 0".to_owned()),
+        calendar: None,
         collector,
         guarded: false,
         delete_untagged: false,
         dry_run: false,
+        output: None,
+        errors: None,
     }
 }
 
@@ -100,8 +103,13 @@ impl Case {
         let unread = self.unread.then(|| Unread { path: "/x".to_owned(), why });
         let runs = GarbageRuns { runs: self.runs, unread: unread.into_iter().collect() };
         let version = Some("v2.9.0-gitlab".to_owned());
-        let schedule =
-            Schedule { configured: &configured, metadata: &metadata, runs: &runs, version };
+        let schedule = Schedule {
+            configured: &configured,
+            metadata: &metadata,
+            runs: &runs,
+            version,
+            last: None,
+        };
         let mut findings = metadata.judge(&configured);
         findings.extend(schedule.judge());
         told(&findings)

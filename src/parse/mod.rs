@@ -13,6 +13,7 @@ mod corpus;
 pub mod der;
 pub mod dns;
 pub mod docker_json;
+pub mod dockerd;
 pub mod gitlab_rb;
 pub mod gitlab_yml;
 pub(crate) mod go_duration;

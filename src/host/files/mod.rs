@@ -2,6 +2,7 @@
 
 mod crontabs;
 mod directory;
+mod dockerd_command;
 mod facts;
 mod formats;
 mod garbage_runs;
@@ -19,6 +20,7 @@ mod sample;
 mod service_trust;
 mod system_trust;
 mod trust_file;
+mod unit_files;
 mod walk;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
+pub use dockerd_command::{Dockerd, DockerdCommand, RunningDockerd, WrittenFlag};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
 pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule};

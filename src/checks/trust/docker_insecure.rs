@@ -2,14 +2,15 @@
 
 mod entries;
 mod mirrors;
+mod place;
 
 use std::net::IpAddr;
 
 use self::entries::judge_entry;
 use self::mirrors::judge_mirror;
-use crate::checks::{Evidence, Finding, Stop, Verdict, check, docs};
+pub(super) use self::place::change;
+use crate::checks::{Stop, Verdict, check};
 use crate::host::{Host, Unknown};
-use crate::install::docker::DAEMON_JSON;
 use crate::install::{self, Endpoint};
 
 check! {
@@ -25,15 +26,17 @@ check! {
     ///
     /// ## What is looked at
     ///
-    /// `insecure-registries` and `registry-mirrors` in `/etc/docker/daemon.json`, held against the
-    /// registry's address, and the addresses that its name resolves to. Entries for this host
-    /// itself (`127.0.0.0/8`, `::1`, `localhost`) are Docker's own default. Flags on dockerd's
-    /// command line are not looked at.
+    /// `insecure-registries` and `registry-mirrors` in `/etc/docker/daemon.json`, and the flags
+    /// `--insecure-registry` and `--registry-mirror` that dockerd is given: by `docker.service`, its
+    /// drop-ins and the files of variables that they name, or on the command line of the daemon that
+    /// runs. They are held against the registry's address, and the addresses that its name resolves
+    /// to. Entries for this host itself (`127.0.0.0/8`, `::1`, `localhost`) are Docker's own default.
     ///
     /// ## How to fix it
     ///
     /// Let Docker trust the registry's certificate (`gldoctor explain trust/docker`), take the entry
-    /// out of `daemon.json`, and run `systemctl reload docker`.
+    /// out of `daemon.json`, and run `systemctl reload docker`. A flag is taken out of the file that
+    /// the finding names; then Docker has to be restarted.
     "trust/docker-insecure": "Docker trusts no registry blindly"
 }
 
@@ -41,12 +44,9 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     if install::docker::sign(host).await?.is_none() {
         return Err(Stop::not_applicable("no Docker daemon is on this host"));
     }
-    // Without the file Docker has its defaults, which list this host alone.
-    let Some(json) = install::docker::daemon_json(host).await? else {
-        return Ok(Verdict::default());
-    };
+    let settings = install::docker::settings(host).await?;
     let mut verdict = Verdict::default();
-    let listed = &json.value.insecure_registries;
+    let listed = settings.insecure_registries();
     if !listed.is_empty() {
         let registries = registries(host).await;
         let registries = verdict.told("the registry's address", registries).unwrap_or_default();
@@ -56,7 +56,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         verdict.add(listed.iter().filter_map(|entry| judge_entry(entry, &known)));
     }
-    for mirror in &json.value.registry_mirrors {
+    for mirror in &settings.registry_mirrors() {
         let addresses = match Endpoint::parse(&mirror.value) {
             Ok(endpoint) => addresses(host, &endpoint.host, &mut verdict).await,
             Err(_) => Vec::new(),
@@ -98,21 +98,4 @@ async fn addresses(host: &Host, name: &str, verdict: &mut Verdict) -> Vec<IpAddr
     let known = install::names::addresses_of(host, name).await;
     let known = verdict.told(&format!("the addresses of {name}"), known);
     known.into_iter().flatten().map(|(address, _)| address).collect()
-}
-
-/// An entry that makes the daemon refuse to start.
-fn refused(key: &str, value: &str, line: Option<u32>, words: String) -> Finding {
-    Finding::error(
-        "entry-refused",
-        DAEMON_JSON,
-        format!("Docker refuses to start with '{value}' in {key}"),
-    )
-    .evidence(Evidence::new(key, value).at(DAEMON_JSON, line))
-    .seen("Docker says", words)
-    .docs(docs::REGISTRY_SELF_SIGNED)
-}
-
-/// The commands that end with Docker knowing the changed file.
-fn edit() -> [String; 2] {
-    [format!("sudoedit {DAEMON_JSON}"), "sudo systemctl reload docker".to_owned()]
 }

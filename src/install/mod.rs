@@ -21,6 +21,7 @@ pub mod front;
 pub mod gitlab;
 pub mod names;
 pub mod nginx;
+pub mod podman;
 pub mod registry;
 pub mod runner;
 pub mod storage;

@@ -29,6 +29,7 @@ mod node;
 pub mod ntp_conf;
 pub mod ntp_packet;
 pub mod pem;
+pub mod registries_conf;
 pub mod registry_log;
 pub mod registry_yml;
 pub mod resolver;

@@ -39,6 +39,7 @@ mod gitlab;
 mod harness;
 mod hostile;
 mod http;
+mod insecure;
 mod lab;
 mod node;
 mod notifications;

@@ -3,6 +3,7 @@
 mod entries;
 mod mirrors;
 mod place;
+mod podman;
 
 use std::net::IpAddr;
 
@@ -11,11 +12,12 @@ use self::mirrors::judge_mirror;
 pub(super) use self::place::change;
 use crate::checks::{Stop, Verdict, check};
 use crate::host::{Host, Unknown};
+use crate::install::docker::Settings;
 use crate::install::{self, Endpoint};
 
 check! {
-    /// Docker verifies every registry that is not this host itself, and no mirror leads to the
-    /// internet.
+    /// Docker, podman and their kin verify every registry that is not this host itself, and no
+    /// mirror of Docker's leads to the internet.
     ///
     /// ## Why it matters
     ///
@@ -32,31 +34,44 @@ check! {
     /// runs. They are held against the registry's address, and the addresses that its name resolves
     /// to. Entries for this host itself (`127.0.0.0/8`, `::1`, `localhost`) are Docker's own default.
     ///
+    /// Where podman, skopeo, buildah or CRI-O is installed: `insecure = true` in
+    /// `/etc/containers/registries.conf` and in the files of `registries.conf.d`, and in those below
+    /// `.config/containers` of every account. The last entry for a prefix counts, and of several
+    /// prefixes the longest.
+    ///
     /// ## How to fix it
     ///
     /// Let Docker trust the registry's certificate (`gldoctor explain trust/docker`), take the entry
     /// out of `daemon.json`, and run `systemctl reload docker`. A flag is taken out of the file that
     /// the finding names; then Docker has to be restarted.
-    "trust/docker-insecure": "Docker trusts no registry blindly"
+    "trust/docker-insecure": "Docker and podman trust no registry blindly"
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
-    if install::docker::sign(host).await?.is_none() {
-        return Err(Stop::not_applicable("no Docker daemon is on this host"));
+    let has_docker = install::docker::sign(host).await?.is_some();
+    let programs = install::podman::programs(host).await?;
+    if !has_docker && programs.is_empty() {
+        return Err(Stop::not_applicable("no Docker daemon and no podman is on this host"));
     }
-    let settings = install::docker::settings(host).await?;
     let mut verdict = Verdict::default();
-    let listed = settings.insecure_registries();
-    if !listed.is_empty() {
-        let registries = registries(host).await;
-        let registries = verdict.told("the registry's address", registries).unwrap_or_default();
-        let mut known = Vec::new();
-        for registry in registries {
-            known.push(Registry::known(host, registry, &mut verdict).await);
-        }
-        verdict.add(listed.iter().filter_map(|entry| judge_entry(entry, &known)));
+    let (mut listed, mut mirrors, mut settings) = (Vec::new(), Vec::new(), Vec::new());
+    if has_docker {
+        let daemon = verdict.told("Docker's settings", install::docker::settings(host).await);
+        listed.extend(daemon.iter().flat_map(Settings::insecure_registries));
+        mirrors.extend(daemon.iter().flat_map(Settings::registry_mirrors));
     }
-    for mirror in &settings.registry_mirrors() {
+    if !programs.is_empty() {
+        let told = verdict.told("registries.conf", install::podman::settings(host).await);
+        settings.extend(told.unwrap_or_default());
+    }
+    if !listed.is_empty() || settings.iter().any(|it| !it.insecure().is_empty()) {
+        let known = known(host, &mut verdict).await;
+        verdict.add(listed.iter().filter_map(|entry| judge_entry(entry, &known)));
+        for settings in &settings {
+            verdict.add(podman::judge(settings, &programs, &known));
+        }
+    }
+    for mirror in &mirrors {
         let addresses = match Endpoint::parse(&mirror.value) {
             Ok(endpoint) => addresses(host, &endpoint.host, &mut verdict).await,
             Err(_) => Vec::new(),
@@ -64,6 +79,16 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         verdict.add(judge_mirror(mirror, &addresses));
     }
     Ok(verdict)
+}
+
+/// The registries in use, with all that entries are held against.
+async fn known(host: &Host, verdict: &mut Verdict) -> Vec<Registry> {
+    let registries = verdict.told("the registry's address", registries(host).await);
+    let mut known = Vec::new();
+    for registry in registries.unwrap_or_default() {
+        known.push(Registry::known(host, registry, verdict).await);
+    }
+    known
 }
 
 /// A registry in use, as Docker compares it with the entries.

@@ -11,6 +11,7 @@ use crate::parse::jwks::{self, Jwks};
 use crate::parse::nginx::{self, Nginx};
 use crate::parse::ntp_conf::{self, NtpConf, TimesyncdConf};
 use crate::parse::pem::{self, PemFile};
+use crate::parse::registries_conf::{self, RegistriesConf};
 use crate::parse::resolver::{self, Hosts, ResolvConf};
 use crate::parse::runner_toml::{self, RunnerToml};
 
@@ -70,6 +71,14 @@ impl Format for HostsToml {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         hosts_toml::read(content)
+    }
+}
+
+impl Format for RegistriesConf {
+    const KIND: &'static str = "registries-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        registries_conf::read(content)
     }
 }
 

@@ -12,6 +12,7 @@ mod locate;
 mod metadata_crontabs;
 mod metadata_tree;
 pub(in crate::host) mod open;
+mod podman_homes;
 mod read;
 mod registry_config;
 mod registry_log;
@@ -39,6 +40,7 @@ pub use metadata_tree::{
     Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,
     REGISTRIES, Role, Volume,
 };
+pub use podman_homes::{PodmanHome, PodmanHomes};
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
 pub use registry_log::RegistryLog;

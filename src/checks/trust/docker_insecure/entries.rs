@@ -75,7 +75,7 @@ fn other(entry: &Entry, what: &str) -> Finding {
 }
 
 /// Whether it stands for this host itself, as Docker's own entries do.
-fn is_own(name: &str, is_network: bool) -> bool {
+pub(super) fn is_own(name: &str, is_network: bool) -> bool {
     if let (true, Some((address, bits))) = (is_network, name.split_once('/')) {
         // A wider network than 127.0.0.0/8 holds others as well.
         let least = if address.contains(':') { 128 } else { 8 };

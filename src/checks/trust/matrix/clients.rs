@@ -11,7 +11,7 @@ use crate::host::files::{
 };
 use crate::host::{Host, Unknown};
 use crate::install::runner::Home;
-use crate::install::{self, Endpoint, authorities};
+use crate::install::{self, Endpoint, Source, authorities};
 use crate::parse::hosts_toml::HostsToml;
 use crate::trust::{Client, Der, Store};
 
@@ -187,7 +187,12 @@ impl Present {
             }
             Who::Podman => {
                 let (_, name) = known.registry_for(endpoint);
-                (podman_files(host, &name).await?, None)
+                let unverified = install::podman::unverified(host, &name).await?;
+                let unverified = unverified.map(|it| {
+                    let place = Source::File { path: it.path, line: it.line };
+                    format!("registries.conf marks {} as insecure ({place})", it.prefix)
+                });
+                (podman_files(host, &name).await?, unverified)
             }
             Who::Containerd => containerd(host, endpoint).await?,
             Who::Runner => (runner_files(host, endpoint).await?, None),
@@ -235,10 +240,15 @@ fn in_words(why: impl Display) -> String {
 
 /// podman takes the first folder that exists.
 async fn podman_files(host: &Host, name: &str) -> Result<Vec<Given>, Unknown> {
-    for place in ["/etc/containers/certs.d", install::docker::CERTS_D] {
-        let folder = Utf8Path::new(place).join(name);
-        if host.ask(FileFacts::of(folder.clone())).await?.is_some() {
-            return crt_files(host, &folder).await;
+    for place in install::podman::certs_folders() {
+        let folder = place.join(name);
+        match host.ask(FileFacts::of(folder.clone())).await {
+            Ok(Some(_)) => return crt_files(host, &folder).await,
+            // Recordings from before root's own folder was asked for.
+            Ok(None) | Err(Unknown::NotRecorded) => {}
+            // Without root's rights gldoctor sees what everybody's podman sees.
+            Err(Unknown::Denied(_)) if place.starts_with("/root") => {}
+            Err(why) => return Err(why),
         }
     }
     Ok(Vec::new())

@@ -15,6 +15,7 @@ pub mod accounts;
 pub mod authorities;
 pub mod certificates;
 pub mod clock;
+pub mod containerd;
 pub mod docker;
 pub mod files;
 pub mod front;

@@ -8,6 +8,7 @@ pub(crate) mod base64;
 pub mod certificate;
 pub mod challenge;
 pub mod chrony_packet;
+pub mod containerd_toml;
 #[cfg(test)]
 mod corpus;
 pub mod der;

@@ -1,5 +1,6 @@
 //! Does Docker trust a registry without verifying it?
 
+mod containerd;
 mod entries;
 mod mirrors;
 mod place;
@@ -16,7 +17,7 @@ use crate::install::docker::Settings;
 use crate::install::{self, Endpoint};
 
 check! {
-    /// Docker, podman and their kin verify every registry that is not this host itself, and no
+    /// Docker, podman and containerd verify every registry that is not this host itself, and no
     /// mirror of Docker's leads to the internet.
     ///
     /// ## Why it matters
@@ -39,21 +40,25 @@ check! {
     /// `.config/containers` of every account. The last entry for a prefix counts, and of several
     /// prefixes the longest.
     ///
+    /// Of containerd: `skip_verify` in the `hosts.toml` of each registry, in the folders that
+    /// `config_path` names, and the older `insecure_skip_verify` in `/etc/containerd/config.toml`.
+    ///
     /// ## How to fix it
     ///
     /// Let Docker trust the registry's certificate (`gldoctor explain trust/docker`), take the entry
     /// out of `daemon.json`, and run `systemctl reload docker`. A flag is taken out of the file that
     /// the finding names; then Docker has to be restarted.
-    "trust/docker-insecure": "Docker and podman trust no registry blindly"
+    "trust/docker-insecure": "no container engine trusts a registry blindly"
 }
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let has_docker = install::docker::sign(host).await?.is_some();
     let programs = install::podman::programs(host).await?;
-    if !has_docker && programs.is_empty() {
-        return Err(Stop::not_applicable("no Docker daemon and no podman is on this host"));
-    }
     let mut verdict = Verdict::default();
+    let containerd = verdict.told("containerd's settings", containerd_of(host).await).flatten();
+    if !has_docker && programs.is_empty() && containerd.is_none() && verdict.untold.is_empty() {
+        return Err(Stop::not_applicable("no Docker, podman or containerd is set up on this host"));
+    }
     let (mut listed, mut mirrors, mut settings) = (Vec::new(), Vec::new(), Vec::new());
     if has_docker {
         let daemon = verdict.told("Docker's settings", install::docker::settings(host).await);
@@ -64,12 +69,15 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         let told = verdict.told("registries.conf", install::podman::settings(host).await);
         settings.extend(told.unwrap_or_default());
     }
-    if !listed.is_empty() || settings.iter().any(|it| !it.insecure().is_empty()) {
+    let containerd = containerd.filter(containerd::Told::skips);
+    let is_any_insecure = settings.iter().any(|it| !it.insecure().is_empty());
+    if !listed.is_empty() || is_any_insecure || containerd.is_some() {
         let known = known(host, &mut verdict).await;
         verdict.add(listed.iter().filter_map(|entry| judge_entry(entry, &known)));
         for settings in &settings {
             verdict.add(podman::judge(settings, &programs, &known));
         }
+        verdict.add(containerd.iter().flat_map(|told| told.judge(&known)));
     }
     for mirror in &mirrors {
         let addresses = match Endpoint::parse(&mirror.value) {
@@ -79,6 +87,19 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         verdict.add(judge_mirror(mirror, &addresses));
     }
     Ok(verdict)
+}
+
+/// What containerd is told; `None` where it is not set up.
+async fn containerd_of(host: &Host) -> Result<Option<containerd::Told>, Unknown> {
+    match install::containerd::is_set_up(host).await {
+        Ok(true) => {
+            let registries = install::containerd::registries(host).await?;
+            Ok(Some(containerd::told(host, registries).await?))
+        }
+        // Recordings from before this was asked.
+        Ok(false) | Err(Unknown::NotRecorded) => Ok(None),
+        Err(why) => Err(why),
+    }
 }
 
 /// The registries in use, with all that entries are held against.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Format;
 use crate::parse::Malformed;
+use crate::parse::containerd_toml::{self, ContainerdToml};
 use crate::parse::docker_json::{self, ClientJson, DaemonJson};
 use crate::parse::gitlab_yml::{self, GitlabYml};
 use crate::parse::hosts_toml::{self, HostsToml};
@@ -63,6 +64,14 @@ impl Format for ClientJson {
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         docker_json::read_client(content)
+    }
+}
+
+impl Format for ContainerdToml {
+    const KIND: &'static str = "containerd-toml";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        containerd_toml::read(content)
     }
 }
 

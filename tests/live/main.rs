@@ -34,6 +34,7 @@ mod clock_gitaly;
 mod clock_offset;
 mod clock_peers;
 mod clock_sync;
+mod clone_url;
 mod from_outside;
 mod gitlab;
 mod harness;

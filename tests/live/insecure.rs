@@ -20,8 +20,8 @@ impl Scene {
     fn start(programs: &[&str]) -> Option<Self> {
         let lab = Lab::start(&[&[NGINX, REGISTRY][..], programs].concat())?;
         let certificate = Authority::root("Lab Root").issue(lab.dir(), &[HOST]);
-        let _running = Gitlab::install(&lab, &certificate).start(&lab);
-        Some(Self { _running, lab })
+        let running = Gitlab::install(&lab, &certificate).start(&lab);
+        Some(Self { _running: running, lab })
     }
 
     fn log_in(&self, client: &str) -> Ran {

@@ -79,7 +79,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
                 verdict.add(findings.into_iter().map(|it| told(it).docs(docs::RUNNER_TLS)));
             }
             Err(Stop::Unknown(why)) => {
-                verdict.untold(format!("clone_url of {}", entry.endpoint), why)
+                verdict.untold(format!("clone_url of {}", entry.endpoint), why);
             }
             Err(Stop::NotApplicable(_)) => {}
         }

@@ -37,8 +37,7 @@ pub(super) fn read(scope: &Scope, unit: &str) -> Result<UnitFiles, Unknown> {
         // A link to /dev/null, or an empty file, hides what lies in the folders below.
         let content = match open(scope, &path)? {
             Opened::Missing if !is_link(scope, folder.into(), unit)? => continue,
-            Opened::Missing => None,
-            Opened::NotAFile(_) => None,
+            Opened::Missing | Opened::NotAFile(_) => None,
             Opened::File { .. } => text(scope, &path, LIMIT)?.filter(|text| !text.is_empty()),
         };
         files.has_unit = true;

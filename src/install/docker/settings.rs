@@ -86,16 +86,12 @@ pub async fn settings(host: &Host) -> Result<Settings, Unknown> {
 
 /// The values of a flag, as the daemon has them that runs, or else as the next one will.
 fn in_effect(command: &Dockerd, name: &str) -> Vec<String> {
-    match &command.running {
-        Some(running) => {
-            let values = running.flags.iter().filter(|(flag, _)| flag == name);
-            values.filter_map(|(_, value)| value.clone()).collect()
-        }
-        None => {
-            let values = command.written.iter().filter(|flag| flag.name == name);
-            values.filter_map(|flag| flag.value.clone()).collect()
-        }
+    if let Some(running) = &command.running {
+        let values = running.flags.iter().filter(|(flag, _)| flag == name);
+        return values.filter_map(|(_, value)| value.clone()).collect();
     }
+    let values = command.written.iter().filter(|flag| flag.name == name);
+    values.filter_map(|flag| flag.value.clone()).collect()
 }
 
 impl Settings {

@@ -1,5 +1,7 @@
 //! Docker on this host: its configuration, and which registries it is told to trust how.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -7,15 +9,13 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 
 use super::names::addresses_of;
-use super::{Endpoint, Sourced, Written, settings};
-use crate::host::files::{Directory, File, FileFacts, HOSTS, Kind, ReadFile};
+use super::{Endpoint, Written};
+use crate::host::files::{Directory, FileFacts, HOSTS, Kind};
 use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
-use crate::parse::docker_json::DaemonJson;
 use crate::parse::network;
 
-/// Where the daemon reads its configuration.
-pub const DAEMON_JSON: &str = "/etc/docker/daemon.json";
+pub use settings::{Entry, Place, Settings, settings};
 
 /// Where the daemon looks for the certificates of registries, by `host[:port]`.
 pub const CERTS_D: &str = "/etc/docker/certs.d";
@@ -30,7 +30,7 @@ const SIGNS: [&str; 6] = [
     "/usr/local/bin/dockerd",
     "/var/run/docker.sock",
     CERTS_D,
-    DAEMON_JSON,
+    "/etc/docker/daemon.json",
 ];
 
 /// A folder of `certs.d`.
@@ -52,8 +52,8 @@ pub enum Unverified {
         /// The line of `/etc/hosts` that says so, where that was asked instead of the resolver.
         line: Option<u32>,
     },
-    /// `insecure-registries` names it, or a network with its address.
-    Listed(Sourced<String>),
+    /// It is listed as insecure, or a network with its address is.
+    Listed(Entry),
 }
 
 /// Whether Docker is on this host; `None` if no sign of it is, otherwise the first sign.
@@ -64,18 +64,6 @@ pub async fn sign(host: &Host) -> Result<Option<&'static str>, Unknown> {
         }
     }
     Ok(None)
-}
-
-/// The daemon's configuration file; `None` where there is none, which is usual.
-pub async fn daemon_json(host: &Host) -> Result<Option<Sourced<DaemonJson>>, Unknown> {
-    match host.ask(ReadFile::<DaemonJson>::at(DAEMON_JSON)).await? {
-        File::Missing => Ok(None),
-        File::Read(json) => Ok(Some(Sourced::file(json, DAEMON_JSON, None))),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{DAEMON_JSON}: {obstacle}")))
-        }
-    }
 }
 
 /// The folders of `certs.d`, sorted.
@@ -96,7 +84,7 @@ pub async fn image_prefix(host: &Host, registry: &Endpoint) -> Result<String, Un
     let flag = host.ask(Requested).await?.registry_url;
     let written = match flag {
         Some(url) => Some(url),
-        None => match settings(host).await?.map(|it| it.text(&["registry_external_url"])) {
+        None => match super::settings(host).await?.map(|it| it.text(&["registry_external_url"])) {
             Some(Written::Known(text)) => Some(text.value),
             _ => None,
         },
@@ -122,13 +110,13 @@ pub async fn unverified(host: &Host, registry: &Endpoint) -> Result<Option<Unver
     if let Some((address, line)) = addresses.iter().find(|(address, _)| address.is_loopback()) {
         return Ok(Some(Unverified::Loopback { address: *address, line: *line }));
     }
-    let Some(json) = daemon_json(host).await? else { return Ok(None) };
-    let listed = json.value.insecure_registries.into_iter().find(|entry| {
-        let entry = without_scheme(&entry.value);
-        entry == registry.authority()
-            || addresses.keys().any(|address| network::contains(entry, *address))
-    });
-    Ok(listed.map(|it| Unverified::Listed(Sourced::file(it.value, DAEMON_JSON, it.line))))
+    let listed = settings(host).await?.insecure_registries();
+    let is_it = |entry: &Entry| {
+        let name = without_scheme(&entry.value);
+        let covers = |address: &IpAddr| network::contains(name, *address);
+        entry.is_in_effect() && (name == registry.authority() || addresses.keys().any(covers))
+    };
+    Ok(listed.into_iter().find(is_it).map(Unverified::Listed))
 }
 
 /// The addresses of a registry. Without the network those that it has by itself or that
@@ -166,7 +154,7 @@ impl fmt::Display for Unverified {
                 write!(f, "its name has the loopback address {address} here ({HOSTS}:{line})")
             }
             Self::Listed(entry) => {
-                write!(f, "insecure-registries holds {} ({})", entry.value, entry.source)
+                write!(f, "{} ({})", entry, entry.place)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Sourced;
-use super::docker::daemon_json;
+use super::docker;
 use crate::host::files::{File, HostsEntry, ReadFile};
 use crate::host::network::Resolve;
 use crate::host::{Host, Unknown};
@@ -57,8 +57,8 @@ pub async fn addresses_of(
 
 /// The name servers that containers of this host's Docker ask, unless they are told others.
 pub async fn servers_of_containers(host: &Host) -> Result<Vec<IpAddr>, Unknown> {
-    let daemon = daemon_json(host).await?;
-    let told = addresses(daemon.iter().flat_map(|daemon| &daemon.value.dns));
+    let told = docker::settings(host).await?.dns();
+    let told: Vec<IpAddr> = told.iter().filter_map(|it| it.value.parse().ok()).collect();
     if !told.is_empty() {
         return Ok(told);
     }

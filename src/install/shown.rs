@@ -221,15 +221,18 @@ async fn about_docker(host: &Host) -> Section {
         }
         Err(unknown) => section.unknown("certs.d", &unknown),
     }
-    match docker::daemon_json(host).await {
-        Ok(Some(json)) => {
-            for registry in &json.value.insecure_registries {
-                let value = Sourced::file(&registry.value, docker::DAEMON_JSON, registry.line);
-                section.sourced("trusts blindly", &value);
+    match docker::settings(host).await {
+        Ok(settings) => {
+            for entry in settings.insecure_registries() {
+                section.facts.push(Fact {
+                    name: "trusts blindly".to_owned(),
+                    value: Some(entry.value),
+                    source: Some(entry.place.to_string()),
+                    unknown: None,
+                });
             }
         }
-        Ok(None) => {}
-        Err(unknown) => section.unknown("daemon.json", &unknown),
+        Err(unknown) => section.unknown("settings", &unknown),
     }
     section
 }

@@ -51,6 +51,18 @@ pub struct HostSettings {
     pub headers: Vec<Located<String>>,
 }
 
+impl HostsToml {
+    /// What holds for a registry itself, given as a URL and as `host[:port]`: its own table, or
+    /// else the top of the file.
+    pub fn settings_for(&self, url: &str, authority: &str) -> &HostSettings {
+        let own = self.hosts.iter().find(|it| {
+            let host = it.host.trim_end_matches('/');
+            host == url || host == authority
+        });
+        own.map_or(&self.top, |own| &own.settings)
+    }
+}
+
 const KNOWN: [&str; 7] =
     ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout"];
 

@@ -1,4 +1,4 @@
-//! Units of systemd: which variables about trust they set for a program, and nothing else of them.
+//! Units of systemd: how they start a program, and which variables about trust they set for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,29 +19,71 @@ pub struct TrustVariables {
     pub emptied: bool,
 }
 
+/// One line of a unit's `[Service]` section, as systemd reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// What is set, such as `ExecStart`.
+    pub key: String,
+    /// All that stands behind the equals sign, without blanks around it.
+    pub value: String,
+    /// The value split at blanks, but not within quotes, each word with its own line.
+    pub words: Vec<Located<String>>,
+}
+
+/// What the `[Service]` section of a unit or a drop-in sets, in the order of its lines. Values may
+/// hold secrets.
+pub fn service(text: &str) -> Vec<Assignment> {
+    let mut found = Vec::new();
+    let mut in_service = false;
+    for line in logical_lines(text) {
+        let text = line.text.trim();
+        if text.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(section) = text.strip_prefix('[') {
+            in_service = section.trim_end() == "Service]";
+            continue;
+        }
+        let Some((key, value)) = line.text.split_once('=').filter(|_| in_service) else { continue };
+        let start = key.len() + 1;
+        let words = words(value).into_iter();
+        found.push(Assignment {
+            key: key.trim().to_owned(),
+            value: value.trim().to_owned(),
+            words: words.map(|(at, word)| Located::at(line.number(start + at), word)).collect(),
+        });
+    }
+    found
+}
+
+/// The variables of a file that `EnvironmentFile=` names, with their values, in the order of its
+/// lines. Values may hold secrets.
+pub fn environment_file(text: &str) -> Vec<(String, Located<String>)> {
+    let mut found = Vec::new();
+    for line in logical_lines(text) {
+        let text = line.text.trim();
+        if let (false, Some((name, value))) = (text.starts_with(['#', ';']), text.split_once('=')) {
+            found.push((name.trim_end().to_owned(), Located::at(line.number(0), unquoted(value))));
+        }
+    }
+    found
+}
+
 impl TrustVariables {
     /// Reads a unit or a drop-in.
     pub fn of_unit(text: &str) -> Self {
         let mut found = Self::default();
-        let mut in_service = false;
-        for (line, text) in logical_lines(text) {
-            let text = text.trim();
-            if text.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(section) = text.strip_prefix('[') {
-                in_service = section.trim_end() == "Service]";
-                continue;
-            }
-            let Some((key, value)) = text.split_once('=').filter(|_| in_service) else { continue };
-            match (key.trim_end(), value.trim()) {
+        for Assignment { key, value, words } in service(text) {
+            match (key.as_str(), value.as_str()) {
                 ("Environment", "") => {
                     let files = std::mem::take(&mut found.environment_files);
                     found = Self { emptied: true, environment_files: files, ..Self::default() };
                 }
-                ("Environment", value) => {
-                    for word in words(value) {
-                        found.assign(line, &word);
+                ("Environment", _) => {
+                    for word in words {
+                        if let Some((name, value)) = word.value.split_once('=') {
+                            found.assign(name, Located { value: value.to_owned(), ..word.clone() });
+                        }
                     }
                 }
                 ("EnvironmentFile", value) => {
@@ -57,68 +99,88 @@ impl TrustVariables {
     /// Reads a file that `EnvironmentFile=` names.
     pub fn of_environment_file(text: &str) -> Self {
         let mut found = Self::default();
-        for (line, text) in logical_lines(text) {
-            let text = text.trim();
-            if let (false, Some((name, value))) =
-                (text.starts_with(['#', ';']), text.split_once('='))
-            {
-                let value = words(value).into_iter().next().unwrap_or_default();
-                found.assign(line, &format!("{name}={value}"));
-            }
+        for (name, value) in environment_file(text) {
+            found.assign(&name, value);
         }
         found
     }
 
-    fn assign(&mut self, line: u32, assignment: &str) {
-        let slot = match assignment.split_once('=') {
-            Some(("SSL_CERT_FILE", _)) => &mut self.file,
-            Some(("SSL_CERT_DIR", _)) => &mut self.folders,
-            _ => return,
-        };
-        let (_, value) = assignment.split_once('=').unwrap_or_default();
-        *slot = Some(Located::at(line, value.to_owned()));
+    fn assign(&mut self, name: &str, value: Located<String>) {
+        match name {
+            "SSL_CERT_FILE" => self.file = Some(value),
+            "SSL_CERT_DIR" => self.folders = Some(value),
+            _ => {}
+        }
     }
 }
 
-/// Lines with the number of the first, those that end in a backslash joined with the next.
-fn logical_lines(text: &str) -> Vec<(u32, String)> {
-    let mut lines: Vec<(u32, String)> = Vec::new();
+/// A line, with those that continue it.
+struct Logical {
+    text: String,
+    /// Where in the text each line of the file begins, and its number.
+    parts: Vec<(usize, u32)>,
+}
+
+impl Logical {
+    /// The line of the file in which a byte of the text stands.
+    fn number(&self, at: usize) -> u32 {
+        let before = self.parts.partition_point(|(start, _)| *start <= at);
+        before.checked_sub(1).and_then(|last| self.parts.get(last)).map_or(1, |part| part.1)
+    }
+}
+
+/// Lines, those that end in a backslash joined with the next. A comment in between is left out.
+fn logical_lines(text: &str) -> Vec<Logical> {
+    let mut lines: Vec<Logical> = Vec::new();
     let mut goes_on = false;
     for (number, line) in (1..).zip(text.lines()) {
+        if goes_on && line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
         let (part, more) = match line.strip_suffix('\\') {
             Some(part) => (part, true),
             None => (line, false),
         };
         match lines.last_mut().filter(|_| goes_on) {
-            Some((_, whole)) => {
-                whole.push(' ');
-                whole.push_str(part);
+            Some(whole) => {
+                whole.text.push(' ');
+                whole.parts.push((whole.text.len(), number));
+                whole.text.push_str(part);
             }
-            None => lines.push((number, part.to_owned())),
+            None => lines.push(Logical { text: part.to_owned(), parts: vec![(0, number)] }),
         }
         goes_on = more;
     }
     lines
 }
 
-/// Words as systemd splits them: at blanks, but not within quotes.
-fn words(text: &str) -> Vec<String> {
+/// Words as systemd splits them: at blanks, but not within quotes; each with where it begins.
+pub(crate) fn words(text: &str) -> Vec<(usize, String)> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<(usize, String)> = None;
     let mut quote = None;
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '"' | '\'') => {
                 quote = Some(c);
-                word.get_or_insert_default();
+                word.get_or_insert_with(|| (at, String::new()));
             }
             (None, c) if c.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
+            _ => word.get_or_insert_with(|| (at, String::new())).1.push(c),
         }
     }
     words.extend(word);
     words
+}
+
+/// The value of a variable in a file: in quotes, or all up to the end of the line.
+fn unquoted(value: &str) -> String {
+    let value = value.trim();
+    if value.starts_with(['"', '\'']) {
+        return words(value).into_iter().next().unwrap_or_default().1;
+    }
+    value.to_owned()
 }
 
 #[cfg(test)]
@@ -155,6 +217,35 @@ mod tests {
     }
 
     #[test]
+    fn words_are_told_with_their_own_lines() {
+        let text = "[Service]\n# ExecStart=/no\nExecStart=/usr/bin/dockerd -H fd:// \\\n\
+                    # --not-this \\\n  --insecure-registry \"a b\" $OPTIONS\n\
+                    [Install]\nExecStart=/no\n";
+        let [start] = &service(text)[..] else { panic!("{:?}", service(text)) };
+        assert_eq!(start.key, "ExecStart");
+        let words: Vec<_> =
+            start.words.iter().map(|it| (it.value.as_str(), it.line.unwrap())).collect();
+        let first = [("/usr/bin/dockerd", 3), ("-H", 3), ("fd://", 3)];
+        assert_eq!(words[..3], first);
+        assert_eq!(words[3..], [("--insecure-registry", 5), ("a b", 5), ("$OPTIONS", 5)]);
+        let empty = service("[Service]\nExecStart=\n");
+        assert!(empty[0].value.is_empty() && empty[0].words.is_empty());
+    }
+
+    #[test]
+    fn variables_in_files_reach_to_the_end_of_the_line() {
+        let found = environment_file("A=-x -y \nB='-x y' # z\n;C=1\nD=\"\"\nE=-x \\\n -y\n");
+        let found: Vec<_> = found.iter().map(|(name, it)| (&**name, &*it.value, it.line)).collect();
+        let expected = [
+            ("A", "-x -y", Some(1)),
+            ("B", "-x y", Some(2)),
+            ("D", "", Some(4)),
+            ("E", "-x   -y", Some(5)),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
     fn environment_files_are_lists_of_assignments() {
         let text = "# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\"\n";
         assert_eq!(file(&TrustVariables::of_environment_file(text)), Some(("/a", Some(3))));
@@ -165,6 +256,8 @@ mod tests {
         fn any_text_can_be_read(text: String) {
             TrustVariables::of_unit(&text);
             TrustVariables::of_environment_file(&text);
+            service(&text);
+            environment_file(&text);
         }
     }
 }

@@ -69,6 +69,7 @@ fn hang(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::Endpoint;
 
     fn cell(client: &'static str, accepted: Option<bool>) -> Cell {
         let error = (accepted == Some(false)).then(|| "x509: no".to_owned());
@@ -84,6 +85,7 @@ mod tests {
             obstacle: None,
             clients,
             leaf: None,
+            server: Endpoint::parse(endpoint).unwrap(),
         };
         let clients =
             vec![cell("Docker", Some(true)), cell("runner", Some(false)), cell("git/curl", None)];

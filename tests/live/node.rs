@@ -243,12 +243,18 @@ impl Node {
     /// containers; its images lie in `dir`, since private layers cannot hold another's.
     #[track_caller]
     pub(crate) fn start_dockerd(&self, dir: &Path) -> Server {
+        self.start_dockerd_with(dir, &[])
+    }
+
+    /// The same with more flags.
+    #[track_caller]
+    pub(crate) fn start_dockerd_with(&self, dir: &Path, given: &[&str]) -> Server {
         let data = dir.join("docker");
         let flags =
             ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"];
         let more = ["--bridge=none", "--storage-driver=vfs", "--data-root", data.to_str().unwrap()];
         let socket = self.path("/run/docker.sock");
-        self.serve("dockerd", &[&flags[..], &more[..]].concat(), || {
+        self.serve("dockerd", &[&flags[..], &more[..], given].concat(), || {
             socket.exists() && self.run("docker", &["version"]).succeeded()
         })
     }

@@ -206,3 +206,18 @@ fn files_that_reconfigure_passes_over_are_mended() {
         }
     }
 }
+
+#[test]
+fn what_the_store_lacks_is_told_once() {
+    let root = Authority::root("Lab Root");
+    let Some(scene) = Scene::start(|lab| root.issue(lab.dir(), &[HOST])) else { return };
+    scene.add(&[]);
+    scene.lab.client.write(&format!("/etc/docker/certs.d/{REGISTRY_NAME}/ca.crt"), root.pem());
+    let run = ["run", "--only", "trust/system,trust/matrix", "--registry-url", REGISTRY_URL];
+    let report = scene.lab.gldoctor(&[&run[..], &["--format", "json"]].concat()).json();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let matrix = checks.into_iter().find(|it| it["id"] == "trust/matrix").unwrap();
+    let finding = &matrix["findings"][0];
+    assert_eq!(finding["code"], "clients-disagree", "{report:#}");
+    assert_eq!(finding["caused_by"], "trust/system", "{report:#}");
+}

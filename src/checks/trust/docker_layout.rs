@@ -3,12 +3,14 @@
 mod contents;
 mod name;
 
+use camino::Utf8PathBuf;
+
 use self::contents::{UNREAD, judge_contents};
 use self::name::Names;
 use super::docker::accepted_without_folder;
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Finding, Severity, Stop, Verdict, check};
-use crate::host::files::{Directory, Entry, Kind, Listing};
+use crate::host::files::{Directory, Entry, Kind, Listing, PodmanHome};
 use crate::host::network::Response;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
@@ -30,8 +32,10 @@ check! {
     /// ## What is looked at
     ///
     /// The names in `/etc/docker/certs.d`, in `/etc/containers/certs.d` (podman, skopeo) and in
-    /// `/etc/containerd/certs.d`, the names of the files in them, the registry's address, and
-    /// whether a registry answers where a folder of another name points.
+    /// `.config/containers/certs.d` of every account, and in the folders that `config_path` in
+    /// containerd's `config.toml` names, or else `/etc/containerd/certs.d`; the names of the files
+    /// in them, the registry's address, and whether a registry answers where a folder of another
+    /// name points.
     ///
     /// ## How to fix it
     ///
@@ -42,25 +46,60 @@ check! {
 
 /// A folder in which clients look for certificates by registry.
 struct Place {
-    folder: &'static str,
+    folder: Utf8PathBuf,
     /// Who looks there.
-    client: &'static str,
+    client: String,
     /// Whether containerd's own rules hold.
     containerd: bool,
+    /// Where else the same client looks.
+    also: Vec<Utf8PathBuf>,
 }
 
-const PLACES: [Place; 3] = [
-    Place { folder: CERTS_D, client: "Docker", containerd: false },
-    Place { folder: "/etc/containers/certs.d", client: "podman", containerd: false },
-    Place { folder: "/etc/containerd/certs.d", client: "containerd", containerd: true },
-];
+/// podman's folder for everybody.
+const CONTAINERS: &str = "/etc/containers/certs.d";
+
+impl Place {
+    fn docker() -> Self {
+        let client = "Docker".to_owned();
+        Self { folder: CERTS_D.into(), client, containerd: false, also: Vec::new() }
+    }
+
+    /// podman's, everybody's or that of a user.
+    fn podman(user: Option<&PodmanHome>) -> Self {
+        let (folder, client, also) = match user {
+            None => (CONTAINERS.into(), "podman".to_owned(), vec![CERTS_D.into()]),
+            Some(PodmanHome { user, folder }) => (
+                folder.join("certs.d"),
+                format!("podman of {user}"),
+                vec![CONTAINERS.into(), CERTS_D.into()],
+            ),
+        };
+        Self { folder, client, containerd: false, also }
+    }
+
+    fn containerd(folder: Utf8PathBuf, also: Vec<Utf8PathBuf>) -> Self {
+        Self { folder, client: "containerd".to_owned(), containerd: true, also }
+    }
+}
+
+/// The folders in which clients on this host look.
+async fn places(host: &Host) -> Result<Vec<Place>, Unknown> {
+    let mut places = vec![Place::docker(), Place::podman(None)];
+    let homes = install::podman::homes(host).await?;
+    places.extend(homes.iter().map(|home| Place::podman(Some(home))));
+    let folders = install::containerd::registries(host).await?.folders;
+    let own = folders.iter().filter(|folder| *folder != CERTS_D);
+    places.extend(own.map(|folder| Place::containerd(folder.clone(), folders.clone())));
+    Ok(places)
+}
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
     let mut seen = 0;
     let mut facts = None;
-    for place in &PLACES {
-        let listing = host.ask(Directory::at(place.folder)).await;
+    let places = places(host).await?;
+    for place in &places {
+        let listing = host.ask(Directory::at(place.folder.clone())).await;
         let what = format!("the folders of {}", place.client);
         let Some(listing) = verdict.told(&what, listing) else {
             continue;
@@ -70,7 +109,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         seen += 1;
         if facts.is_none() {
-            facts = Some(Facts::of(host).await?);
+            facts = Some(Facts::of(host, &places).await?);
         }
         let Some(facts) = &facts else { continue };
         let names = Names::new(place, facts, &listing);
@@ -112,12 +151,12 @@ struct Facts {
     inner: Option<u16>,
     /// Whether Docker accepts the registry without any folder; `None` if that cannot be seen.
     accepted: Option<bool>,
-    /// The registry's folder lies in Docker's place, where others look as well.
-    in_docker: bool,
+    /// The places in which the registry's folder lies.
+    holding: Vec<Utf8PathBuf>,
 }
 
 impl Facts {
-    async fn of(host: &Host) -> Result<Self, Unknown> {
+    async fn of(host: &Host, places: &[Place]) -> Result<Self, Unknown> {
         let registry = install::registry::external(host).await?.map(|it| it.value);
         let (right, accepted) = match &registry {
             Some(registry) => (
@@ -126,15 +165,19 @@ impl Facts {
             ),
             None => (None, None),
         };
-        let docker = host.ask(Directory::at(CERTS_D)).await;
-        let is = |entry: &Entry, right: &String| entry.name == *right && entry.kind != Kind::File;
-        let has = |right: &String| {
-            docker.is_ok_and(|it| it.entries().iter().any(|entry| is(entry, right)))
-        };
+        let mut holding = Vec::new();
+        for place in places {
+            let is =
+                |entry: &Entry| Some(&entry.name) == right.as_ref() && entry.kind != Kind::File;
+            let listing = host.ask(Directory::at(place.folder.clone())).await;
+            if listing.is_ok_and(|it| it.entries().iter().any(is)) {
+                holding.push(place.folder.clone());
+            }
+        }
         Ok(Self {
             own: own_names(host, registry.as_ref()).await?,
             inner: inner_port(host, registry.as_ref()).await?,
-            in_docker: right.as_ref().is_some_and(has),
+            holding,
             registry,
             right,
             accepted,

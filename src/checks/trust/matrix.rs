@@ -7,8 +7,10 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::clients::{Equipped, Known, Present};
+use self::clients::{Equipped, Known, Present, Who};
+use super::runner::refused as refused_by_runner;
 use super::shown::{Shown, shown};
+use super::system::by_system;
 use crate::checks::{Cause, Finding, Stop, Verdict, check, docs};
 use crate::host::system::Now;
 use crate::host::{Host, Unknown};
@@ -83,6 +85,7 @@ fn disagreement(row: &Row) -> Option<Finding> {
         Some(leaf) => finding.follows(Cause::Certificate(leaf.clone())),
         None => finding,
     };
+    let finding = row.told_elsewhere().into_iter().fold(finding, Finding::follows);
     Some(finding.remedy("Look at the whole table.", ["gldoctor trust"]))
 }
 
@@ -111,6 +114,9 @@ pub struct Row {
     /// The SHA-256 of its own certificate.
     #[serde(skip)]
     pub(crate) leaf: Option<String>,
+    /// The endpoint itself.
+    #[serde(skip)]
+    pub(crate) server: Endpoint,
 }
 
 /// What one client says of one chain.
@@ -172,8 +178,14 @@ async fn rows(host: &Host, endpoint: &Endpoint, ground: &Ground) -> Vec<Row> {
         Err(Stop::NotApplicable(why)) => why,
         Err(Stop::Unknown(why)) => why.to_string(),
     };
-    let (endpoint, obstacle) = (endpoint.to_string(), Some(obstacle));
-    vec![Row { endpoint, seen: None, obstacle, clients: Vec::new(), leaf: None }]
+    vec![Row {
+        endpoint: endpoint.to_string(),
+        seen: None,
+        obstacle: Some(obstacle),
+        clients: Vec::new(),
+        leaf: None,
+        server: endpoint.clone(),
+    }]
 }
 
 async fn row(host: &Host, endpoint: &Endpoint, shown: &Shown, ground: &Ground) -> Row {
@@ -185,6 +197,7 @@ async fn row(host: &Host, endpoint: &Endpoint, shown: &Shown, ground: &Ground) -
         obstacle: None,
         clients: join_all(cells).await,
         leaf: leaf.map(|leaf| leaf.fingerprint),
+        server: endpoint.clone(),
     }
 }
 
@@ -255,6 +268,17 @@ impl Row {
     fn of_its_clients(&self) -> impl Iterator<Item = &Cell> {
         self.clients.iter().filter(|cell| cell.connects)
     }
+
+    /// What explains the refusals here, where other checks tell every one of them.
+    fn told_elsewhere(&self) -> Vec<Cause> {
+        let refusing = self.of_its_clients().filter(|cell| cell.accepted == Some(false));
+        let cause = |cell: &Cell| match cell.client {
+            it if it == Who::Curl.name() => Some(by_system(&self.server)),
+            it if it == Who::Runner.name() => Some(refused_by_runner(&self.server)),
+            _ => None,
+        };
+        refusing.map(cause).collect::<Option<_>>().unwrap_or_default()
+    }
 }
 
 impl Cell {
@@ -280,4 +304,33 @@ impl Matrix {
     fn cells(&self) -> impl Iterator<Item = &Cell> {
         self.rows.iter().flat_map(|row| &row.clients)
     }
+}
+
+#[test]
+fn refusals_that_other_checks_tell_have_their_cause_there() {
+    let server = Endpoint::parse("https://git.test:5050").ok();
+    let row = |refusing: &[Who]| {
+        let cell = |who: Who, accepted| Cell {
+            client: who.name(),
+            accepted: Some(accepted),
+            through: None,
+            error: None,
+            why: String::new(),
+            verifies: true,
+            connects: true,
+        };
+        let refusing = refusing.iter().map(|who| cell(*who, false));
+        Row {
+            endpoint: String::new(),
+            seen: None,
+            obstacle: None,
+            clients: refusing.chain([cell(Who::Registry, true)]).collect(),
+            leaf: None,
+            server: server.clone().unwrap(),
+        }
+    };
+    let causes = |refusing: &[Who]| row(refusing).told_elsewhere();
+    assert_eq!(causes(&[Who::Curl]), [by_system(&row(&[]).server)]);
+    assert_eq!(causes(&[Who::Curl, Who::Runner]).len(), 2);
+    assert!(causes(&[Who::Curl, Who::Rails]).is_empty(), "nobody else tells of the second");
 }

@@ -1,5 +1,6 @@
 //! Does the runner accept GitLab's certificate?
 
+mod clone;
 mod entry;
 mod explain;
 
@@ -14,7 +15,7 @@ use crate::checks::{Cause, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::files::{File, ReadFile, SystemTrust, TrustFile, TrustedFiles};
 use crate::host::{Host, Unknown};
 use crate::install::runner::{Config, Home};
-use crate::install::{self, Endpoint, authorities};
+use crate::install::{self, Endpoint};
 
 check! {
     /// GitLab Runner on this host accepts GitLab's certificate.
@@ -31,6 +32,10 @@ check! {
     /// `config.toml`; for a runner in its container image also `certs/ca.crt`. The certificates
     /// that GitLab shows (or the file that nginx would show), the system's own trusted
     /// certificates, and the time. The verdict is reached as Go reaches it, with Go's words.
+    ///
+    /// Where `clone_url` leads to another server, its certificates are judged as git judges them:
+    /// with the same file, or else with what the runner accepted GitLab through, which the runner
+    /// hands to every job.
     ///
     /// A container image has its own store, which cannot be seen from outside. It is taken to hold
     /// the public roots of this system, without what was added to them here.
@@ -67,6 +72,17 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             Err(Stop::Unknown(why)) => verdict.untold(entry.endpoint.to_string(), why),
             Err(Stop::NotApplicable(_)) => {}
         }
+        match machine.judge_clones(host, entry).await {
+            Ok((chains, findings)) => {
+                judged += chains;
+                let told = |finding| entry.with_runners(finding, &config.path, machine.home);
+                verdict.add(findings.into_iter().map(|it| told(it).docs(docs::RUNNER_TLS)));
+            }
+            Err(Stop::Unknown(why)) => {
+                verdict.untold(format!("clone_url of {}", entry.endpoint), why);
+            }
+            Err(Stop::NotApplicable(_)) => {}
+        }
     }
     if judged == 0 && verdict.findings.is_empty() && verdict.untold.is_empty() {
         return Err(Stop::not_applicable(
@@ -93,14 +109,7 @@ impl<'a> Machine<'a> {
             Home::Image | Home::InsideImage => host.ask(SystemTrust).await?,
         };
         if home == Home::Image {
-            let added = authorities::added_to_system(host).await;
-            for file in &mut system.files {
-                let is_added =
-                    |der: &Vec<u8>| added.iter().any(|(_, it)| it.all().any(|a| a == der));
-                file.certificates.retain(|der| !is_added(der));
-            }
-            // The image's store can be read, whoever runs gldoctor.
-            system.unread.clear();
+            system = clone::without_added(host, &system).await;
         }
         Ok(Self { config, home, system })
     }

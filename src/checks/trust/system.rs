@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use self::added::{Added, Held};
 use self::family::Family;
+pub(super) use self::refused::by_system;
 use self::refused::{Refusals, Refused, refusals};
 use crate::checks::{Evidence, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::Host;
@@ -101,6 +102,7 @@ impl View<'_> {
                 let mended = meant && refused.is_mended_by(self, &fault.lacking);
                 needed |= meant;
                 if mended {
+                    finding.explains.extend(refused.causes());
                     let seen = refused.endpoint.to_string();
                     finding.evidence.push(Evidence::new("refused for want of it", seen));
                 }

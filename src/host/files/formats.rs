@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Format;
 use crate::parse::Malformed;
+use crate::parse::containerd_toml::{self, ContainerdToml};
 use crate::parse::docker_json::{self, ClientJson, DaemonJson};
 use crate::parse::gitlab_yml::{self, GitlabYml};
 use crate::parse::hosts_toml::{self, HostsToml};
@@ -11,6 +12,7 @@ use crate::parse::jwks::{self, Jwks};
 use crate::parse::nginx::{self, Nginx};
 use crate::parse::ntp_conf::{self, NtpConf, TimesyncdConf};
 use crate::parse::pem::{self, PemFile};
+use crate::parse::registries_conf::{self, RegistriesConf};
 use crate::parse::resolver::{self, Hosts, ResolvConf};
 use crate::parse::runner_toml::{self, RunnerToml};
 
@@ -65,11 +67,27 @@ impl Format for ClientJson {
     }
 }
 
+impl Format for ContainerdToml {
+    const KIND: &'static str = "containerd-toml";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        containerd_toml::read(content)
+    }
+}
+
 impl Format for HostsToml {
     const KIND: &'static str = "containerd-hosts-toml";
 
     fn parse(content: &[u8]) -> Result<Self, Malformed> {
         hosts_toml::read(content)
+    }
+}
+
+impl Format for RegistriesConf {
+    const KIND: &'static str = "registries-conf";
+
+    fn parse(content: &[u8]) -> Result<Self, Malformed> {
+        registries_conf::read(content)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crontabs;
 mod directory;
+mod dockerd_command;
 mod facts;
 mod formats;
 mod garbage_command;
@@ -14,6 +15,7 @@ mod locate;
 mod metadata_crontabs;
 mod metadata_tree;
 pub(in crate::host) mod open;
+mod podman_homes;
 mod read;
 mod registry_config;
 mod registry_log;
@@ -22,6 +24,7 @@ mod sample;
 mod service_trust;
 mod system_trust;
 mod trust_file;
+mod unit_files;
 mod walk;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
+pub use dockerd_command::{Dockerd, DockerdCommand, RunningDockerd, WrittenFlag};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
 pub use garbage_output::{GarbageOutput, Output};
@@ -41,6 +45,7 @@ pub use metadata_tree::{
     Access, AccessCount, Chunks, ExportOddity, ExportTree, Exports, Levels, MetadataTree,
     REGISTRIES, Role, Volume,
 };
+pub use podman_homes::{PodmanHome, PodmanHomes};
 pub use read::{Format, ReadFile};
 pub use registry_config::RegistryConfig;
 pub use registry_log::RegistryLog;

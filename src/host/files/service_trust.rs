@@ -1,27 +1,14 @@
 //! Question: does a service find its trusted certificates elsewhere than the system does?
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::Directory;
 use super::open::text;
 use super::system_trust::{BUNDLES, FOLDERS, TrustedFiles, Variable, collect};
+use super::unit_files;
 use crate::host::{Machine, Question, Scope, Unknown};
 use crate::parse::setting::Located;
 use crate::parse::unit::TrustVariables;
-
-/// Where units lie, the weightiest first (systemd.unit(5)).
-const FOLDERS_OF_UNITS: [&str; 4] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
-
-/// Units are a few hundred bytes.
-const LIMIT: u64 = 1 << 20;
 
 /// Asks for the certificates that a service trusts where its unit sets `SSL_CERT_FILE` or
 /// `SSL_CERT_DIR`, which take the place of the system's files, or folders, for programs in Go.
@@ -63,28 +50,11 @@ fn look(scope: &Scope, unit: &str) -> Result<Option<TrustedFiles>, Unknown> {
 /// name. An empty value is none (crypto/x509, `loadSystemRoots`).
 fn variables(scope: &Scope, unit: &str) -> Result<Vec<Variable>, Unknown> {
     let mut found = Found::default();
-    for folder in FOLDERS_OF_UNITS {
-        let path = Utf8Path::new(folder).join(unit);
-        if let Some(text) = text(scope, &path, LIMIT)? {
-            found.add(&path, TrustVariables::of_unit(&text));
-            break;
-        }
-    }
-    let mut drop_ins = BTreeMap::new();
-    for folder in FOLDERS_OF_UNITS {
-        let folder = Utf8Path::new(folder).join(format!("{unit}.d"));
-        let listing = Directory::list(scope, &folder)?;
-        for name in listing.names().filter(|name| name.ends_with(".conf")) {
-            drop_ins.entry(name.to_owned()).or_insert_with(|| folder.join(name));
-        }
-    }
-    for path in drop_ins.values() {
-        if let Some(text) = text(scope, path, LIMIT)? {
-            found.add(path, TrustVariables::of_unit(&text));
-        }
+    for (path, text) in unit_files::read(scope, unit)?.texts {
+        found.add(&path, TrustVariables::of_unit(&text));
     }
     for path in std::mem::take(&mut found.environment_files) {
-        if let Some(text) = text(scope, &path, LIMIT)? {
+        if let Some(text) = text(scope, &path, unit_files::LIMIT)? {
             found.add(&path, TrustVariables::of_environment_file(&text));
         }
     }

@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use super::in_words;
 use crate::checks::shell::word;
 use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
+use crate::checks::trust::docker_insecure::change;
 use crate::checks::trust::docker_layout::incomplete_pair;
 use crate::checks::trust::shown::{Shown, shown};
 use crate::checks::trust::tell;
@@ -224,13 +225,12 @@ fn not_verified(endpoint: &Endpoint, unverified: &Unverified) -> Finding {
             ),
             [format!("getent ahosts {}", word(&endpoint.host))],
         ),
-        Unverified::Listed(_) => finding.remedy(
-            "The certificate is good: take the entry out and let Docker verify it.",
-            [
-                format!("sudoedit {}", install::docker::DAEMON_JSON),
-                "sudo systemctl reload docker".to_owned(),
-            ],
-        ),
+        Unverified::Listed(entry) => {
+            let change = change(entry);
+            let advice =
+                format!("The certificate is good: {}. Then Docker verifies it.", change.clause);
+            finding.remedy(advice, change.commands)
+        }
     }
 }
 

@@ -2,23 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::{Registry, edit, refused};
-use crate::checks::{Evidence, Finding, docs};
-use crate::install::docker::{DAEMON_JSON, without_scheme};
+use super::Registry;
+use super::place::{change, evidence, later, refused};
+use crate::checks::{Finding, docs};
+use crate::install::docker::{Entry, without_scheme};
 use crate::parse::network;
-use crate::parse::setting::Located;
 
 /// What an entry does; nothing is said of those for this host itself.
-pub(super) fn judge_entry(entry: &Located<String>, known: &[Registry]) -> Option<Finding> {
-    let written = entry.value.as_str();
-    let name = without_scheme(written);
+pub(super) fn judge_entry(entry: &Entry, known: &[Registry]) -> Option<Finding> {
+    let name = without_scheme(&entry.value);
     let is_network = network::is_network(name);
     if !is_network && let Some(words) = fault(name) {
-        let finding = refused("insecure-registries", written, entry.line, words);
-        return Some(finding.remedy(
-            "Take the entry out. An entry is host[:port] or a network, without a path.",
-            [edit()[0].clone()],
-        ));
+        let advice = "Take the entry out. An entry is host[:port] or a network, without a path.";
+        return Some(refused(entry, words, advice));
     }
     if is_own(name, is_network) {
         return None;
@@ -30,62 +26,56 @@ pub(super) fn judge_entry(entry: &Located<String>, known: &[Registry]) -> Option
             // Every address there is.
             || name.ends_with("/0")
     };
-    let place = Evidence::new("insecure-registries", written).at(DAEMON_JSON, entry.line);
     let finding = match known.iter().find(covers) {
-        Some(registry) => blind(registry, written, name, is_network),
+        Some(registry) => blind(registry, entry, name, is_network),
         None if is_network => other(
-            written,
+            entry,
             "Docker verifies no registry with an address in this network, and falls back to plain \
              HTTP",
         ),
         None => other(
-            written,
+            entry,
             "Docker does not verify this registry's certificate and falls back to plain HTTP",
         ),
     };
-    Some(finding.evidence(place).docs(docs::REGISTRY_SELF_SIGNED))
+    Some(finding.evidence(evidence(entry)).docs(docs::REGISTRY_SELF_SIGNED))
 }
 
 /// The registry in use is not verified.
-fn blind(registry: &Registry, written: &str, name: &str, is_network: bool) -> Finding {
+fn blind(registry: &Registry, entry: &Entry, name: &str, is_network: bool) -> Finding {
     let inside = registry.addresses.iter().find(|it| network::contains(name, **it));
     let why = match inside.filter(|_| is_network) {
-        Some(address) => format!("{written}, which contains its address {address}"),
-        None => written.to_owned(),
+        Some(address) => format!("{entry}, which contains its address {address}"),
+        None => entry.to_string(),
     };
-    let finding = Finding::error(
-        "registry-insecure",
-        registry.endpoint.to_string(),
-        format!(
-            "Docker does not verify its certificate and falls back to plain HTTP: \
-             insecure-registries holds {why}"
-        ),
-    );
-    if registry.endpoint.https {
-        finding.remedy(
-            "Let Docker trust the certificate (trust/docker says how), take the entry out, and let \
-             Docker read the file again, which stops no container.",
-            edit(),
-        )
+    let message =
+        format!("Docker does not verify its certificate and falls back to plain HTTP: {why}");
+    let finding =
+        Finding::error("registry-insecure", registry.endpoint.to_string(), later(entry, &message));
+    let change = change(entry);
+    let first = if registry.endpoint.https {
+        "Let Docker trust the certificate (trust/docker says how)"
     } else {
-        finding.remedy(
-            "Let the registry speak HTTPS (an https registry_external_url), and take the entry out.",
-            edit(),
-        )
-    }
+        "Let the registry speak HTTPS (an https registry_external_url)"
+    };
+    finding.remedy(format!("{first}; then {}.", change.clause), change.commands)
 }
 
 /// Another registry is not verified.
-fn other(written: &str, what: &str) -> Finding {
-    Finding::warning("other-registry-insecure", written, what).remedy(
-        "Let Docker trust that registry's certificate instead, or, if nobody uses the entry, take \
-         it out. If it stands for GitLab's registry, name that with --registry-url.",
-        edit(),
+fn other(entry: &Entry, what: &str) -> Finding {
+    let change = change(entry);
+    Finding::warning("other-registry-insecure", &entry.value, later(entry, what)).remedy(
+        format!(
+            "Let Docker trust that registry's certificate instead, or, if nobody uses the entry, \
+             {}. If it stands for GitLab's registry, name that with --registry-url.",
+            change.clause
+        ),
+        change.commands,
     )
 }
 
 /// Whether it stands for this host itself, as Docker's own entries do.
-fn is_own(name: &str, is_network: bool) -> bool {
+pub(super) fn is_own(name: &str, is_network: bool) -> bool {
     if let (true, Some((address, bits))) = (is_network, name.split_once('/')) {
         // A wider network than 127.0.0.0/8 holds others as well.
         let least = if address.contains(':') { 128 } else { 8 };
@@ -145,6 +135,7 @@ mod tests {
     use super::*;
     use crate::checks::Severity;
     use crate::install::Endpoint;
+    use crate::install::docker::Place;
 
     fn registry(url: &str, addresses: &[&str]) -> Registry {
         let endpoint = Endpoint::parse(url).unwrap();
@@ -154,7 +145,8 @@ mod tests {
 
     fn judged(entry: &str) -> Option<(Severity, &'static str)> {
         let known = [registry("https://git.test:5050", &["10.1.2.3", "fd00::5"])];
-        let entry = Located { value: entry.to_owned(), line: Some(3), variable: None };
+        let place = Place::File { path: "/d".into(), line: Some(3) };
+        let entry = Entry { value: entry.to_owned(), list: "insecure-registries", place };
         judge_entry(&entry, &known).map(|finding| {
             assert_eq!(finding.evidence[0].line, Some(3));
             (finding.severity, finding.code)
@@ -207,6 +199,36 @@ mod tests {
         ] {
             assert_eq!(judged(entry), refused, "{entry}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_taken_out_where_it_stands() {
+        let known = [registry("https://git.test:5050", &[])];
+        let told = |place| {
+            let value = "git.test:5050".to_owned();
+            let entry = Entry { value, list: "--insecure-registry", place };
+            let finding = judge_entry(&entry, &known).unwrap();
+            (finding.message, finding.remedy.commands)
+        };
+        let command =
+            |path: &str, pending| Place::Command { path: path.into(), line: None, pending };
+        let (_, unit) = told(command("/etc/systemd/system/docker.service.d/a.conf", false));
+        assert_eq!(
+            unit,
+            [
+                "sudoedit /etc/systemd/system/docker.service.d/a.conf",
+                "sudo systemctl daemon-reload",
+                "sudo systemctl restart docker"
+            ]
+        );
+        let (_, variables) = told(command("/etc/default/docker", false));
+        assert_eq!(variables, ["sudoedit /etc/default/docker", "sudo systemctl restart docker"]);
+        let (message, pending) = told(command("/etc/default/docker", true));
+        assert_eq!(pending, ["sudoedit /etc/default/docker"]);
+        assert!(message.contains("next start"), "{message}");
+        let (message, running) = told(Place::Process { pid: 7 });
+        assert_eq!(running.len(), 2);
+        assert!(message.ends_with("the flag --insecure-registry git.test:5050"), "{message}");
     }
 
     proptest::proptest! {

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{edit, refused};
-use crate::checks::{Evidence, Finding, docs};
+use super::place::{change, evidence, later, refused};
+use crate::checks::{Finding, docs};
 use crate::install::Endpoint;
-use crate::install::docker::DAEMON_JSON;
-use crate::parse::setting::Located;
+use crate::install::docker::{Entry, Place};
 
 /// Mirrors of Docker Hub that anybody may use, and Docker Hub itself, by domain.
 const PUBLIC: [&str; 16] = [
@@ -29,38 +28,37 @@ const PUBLIC: [&str; 16] = [
 ];
 
 /// What is wrong with a mirror that may have these addresses.
-pub(super) fn judge_mirror(mirror: &Located<String>, addresses: &[IpAddr]) -> Option<Finding> {
+pub(super) fn judge_mirror(mirror: &Entry, addresses: &[IpAddr]) -> Option<Finding> {
     let url = mirror.value.as_str();
     let Ok(endpoint) = Endpoint::parse(url) else {
         let words = format!("invalid mirror: unsupported scheme in \"{url}\"");
-        return Some(
-            refused("registry-mirrors", url, mirror.line, words)
-                .remedy("Write the mirror as https://host[:port].", [edit()[0].clone()]),
-        );
+        return Some(refused(mirror, words, "Write the mirror as https://host[:port]."));
     };
-    let place = Evidence::new("registry-mirrors", url).at(DAEMON_JSON, mirror.line);
     let finding = if is_public(&endpoint.host) {
         Finding::warning(
             "public-mirror",
             url,
-            "the mirror is on the internet: every pull of a Docker Hub image waits for it",
+            later(
+                mirror,
+                "the mirror is on the internet: every pull of a Docker Hub image waits for it",
+            ),
         )
     } else if let Some(address) = addresses.iter().find(|address| is_global(**address)) {
         // Some sites number their own networks with such addresses.
-        Finding::notice(
-            "mirror-with-public-address",
-            url,
-            format!("the mirror has the public address {address}"),
-        )
+        let message = format!("the mirror has the public address {address}");
+        Finding::notice("mirror-with-public-address", url, later(mirror, &message))
     } else {
         return None;
     };
-    Some(
-        finding
-            .evidence(place)
-            .docs(docs::OFFLINE)
-            .remedy("Replace it by a mirror of your own, or take it out.", edit()),
-    )
+    let advice = match mirror.place {
+        Place::File { .. } => "Replace it by a mirror of your own, or take it out.",
+        Place::Command { .. } | Place::Process { .. } => {
+            "Replace it by a mirror of your own, or take the flag out. To restart Docker stops \
+             running containers."
+        }
+    };
+    let finding = finding.evidence(evidence(mirror)).docs(docs::OFFLINE);
+    Some(finding.remedy(advice, change(mirror).commands))
 }
 
 /// Whether a host is known to be on the internet, without asking anybody.
@@ -99,7 +97,8 @@ mod tests {
 
     fn judged(url: &str, addresses: &[&str]) -> Option<(Severity, &'static str)> {
         let addresses: Vec<_> = addresses.iter().map(|it| it.parse().unwrap()).collect();
-        let mirror = Located { value: url.to_owned(), line: None, variable: None };
+        let place = Place::File { path: "/d".into(), line: None };
+        let mirror = Entry { value: url.to_owned(), list: "registry-mirrors", place };
         judge_mirror(&mirror, &addresses).map(|finding| (finding.severity, finding.code))
     }
 

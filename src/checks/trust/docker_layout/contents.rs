@@ -54,7 +54,7 @@ fn incomplete(
     (name, partner): &(String, String),
     names: &[&str],
 ) -> Finding {
-    let client = place.client;
+    let client = &place.client;
     let message = format!(
         "there is {name} but no {partner}: {client} refuses every operation with this registry"
     );
@@ -104,11 +104,10 @@ fn unread(place: &Place, folder: &str, names: &[&str]) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PLACES;
     use super::*;
 
     fn codes(names: &[&str]) -> Vec<&'static str> {
-        judge_contents(&PLACES[0], "/f", names).iter().map(|finding| finding.code).collect()
+        judge_contents(&Place::docker(), "/f", names).iter().map(|finding| finding.code).collect()
     }
 
     #[test]
@@ -126,7 +125,7 @@ mod tests {
     #[test]
     fn commands_name_the_files_that_are_there() {
         let command = |names: &[&str]| {
-            let findings = judge_contents(&PLACES[0], "/f/h:1", names);
+            let findings = judge_contents(&Place::docker(), "/f/h:1", names);
             findings[0].remedy.commands[0].clone()
         };
         assert_eq!(command(&["my.ca.pem"]), "sudo mv /f/h:1/my.ca.pem /f/h:1/my.ca.crt");

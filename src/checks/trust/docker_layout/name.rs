@@ -21,8 +21,7 @@ impl<'a> Names<'a> {
             .entries()
             .iter()
             .any(|entry| Some(entry.name.as_str()) == right && entry.kind != Kind::File);
-        // podman looks into Docker's folder as well.
-        let has_right = here || (!place.containerd && facts.in_docker);
+        let has_right = here || place.also.iter().any(|it| facts.holding.contains(it));
         Self { place, facts, has_right }
     }
 
@@ -79,7 +78,7 @@ impl<'a> Names<'a> {
     /// A file where only folders are looked for.
     fn loose(&self, name: &str, before: usize) -> Finding {
         let path = format!("{}/{name}", self.place.folder);
-        let client = self.place.client;
+        let client = &self.place.client;
         let message = format!("it is a file, but {client} looks for a folder for each registry");
         let finding =
             Finding::new(self.severity(), "no-folder", &path, message).docs(docs::OFFLINE_TRUST);
@@ -223,8 +222,8 @@ fn is_certificate(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PLACES;
     use super::*;
+    use crate::host::files::PodmanHome;
 
     fn facts(registry: &str) -> Facts {
         let registry = Endpoint::parse(registry).unwrap();
@@ -234,7 +233,7 @@ mod tests {
             registry: Some(registry),
             inner: Some(5000),
             accepted: Some(false),
-            in_docker: false,
+            holding: Vec::new(),
         }
     }
 
@@ -250,7 +249,7 @@ mod tests {
 
     fn severities(facts: &Facts, names: &[&str]) -> Vec<Severity> {
         let listing = listing(names, Kind::Directory);
-        let findings = judge_all(facts, &PLACES[0], &listing);
+        let findings = judge_all(facts, &Place::docker(), &listing);
         findings.iter().map(|finding| finding.severity).collect()
     }
 
@@ -305,19 +304,20 @@ mod tests {
         let facts = facts("https://git.example.test:5050");
         for (name, commands) in [("ca.crt", 2), ("git.example.test:5050", 3)] {
             let listing = listing(&[name], Kind::File);
-            let findings = judge_all(&facts, &PLACES[0], &listing);
+            let findings = judge_all(&facts, &Place::docker(), &listing);
             assert_eq!(findings[0].code, "no-folder", "{name}");
             assert_eq!(findings[0].remedy.commands.len(), commands, "{name}");
         }
         let listing = listing(&["README"], Kind::File);
-        assert!(judge_all(&facts, &PLACES[0], &listing).is_empty());
+        assert!(judge_all(&facts, &Place::docker(), &listing).is_empty());
     }
 
     #[test]
     fn the_folder_in_the_folder_of_a_url_is_the_one_to_move() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["https:"], Kind::Directory);
-        let names = Names::new(&PLACES[0], &facts, &listing);
+        let place = Place::docker();
+        let names = Names::new(&place, &facts, &listing);
         let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"], 0).unwrap();
         let folder = "/etc/docker/certs.d";
         let from = format!("sudo mv {folder}/https:/git.example.test:5050");
@@ -334,7 +334,8 @@ mod tests {
     fn only_one_folder_takes_the_name() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["git.example.test", "git.example.test:5000"], Kind::Directory);
-        let names = Names::new(&PLACES[0], &facts, &listing);
+        let place = Place::docker();
+        let names = Names::new(&place, &facts, &listing);
         let commands = |at: usize| {
             let judged = names.judge(&listing.entries()[at], &["ca.crt", "x.pem"], at).unwrap();
             judged.remedy.commands
@@ -345,9 +346,28 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_elsewhere_suffices_where_the_client_looks_there() {
+        let facts = facts("https://git.example.test:5050");
+        let listing = listing(&["git.example.test"], Kind::Directory);
+        let home = PodmanHome { user: "a".to_owned(), folder: "/home/a/.config/containers".into() };
+        let severity =
+            |facts: &Facts| judge_all(facts, &Place::podman(Some(&home)), &listing)[0].severity;
+        assert_eq!(severity(&facts), Severity::Error);
+        let holding = vec!["/etc/containers/certs.d".into()];
+        assert_eq!(severity(&Facts { holding, ..facts }), Severity::Notice);
+    }
+
+    #[test]
     fn containerd_has_spellings_of_its_own() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["_default", "git.example.test_5050_"], Kind::Directory);
-        assert!(judge_all(&facts, &PLACES[2], &listing).is_empty());
+        assert!(
+            judge_all(
+                &facts,
+                &Place::containerd("/etc/containerd/certs.d".into(), Vec::new()),
+                &listing
+            )
+            .is_empty()
+        );
     }
 }

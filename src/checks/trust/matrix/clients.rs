@@ -11,15 +11,12 @@ use crate::host::files::{
 };
 use crate::host::{Host, Unknown};
 use crate::install::runner::Home;
-use crate::install::{self, Endpoint, authorities};
+use crate::install::{self, Endpoint, Source, authorities};
 use crate::parse::hosts_toml::HostsToml;
 use crate::trust::{Client, Der, Store};
 
 /// What the programs of the Linux package trust.
 const EMBEDDED: &str = "/opt/gitlab/embedded/ssl/certs";
-
-/// Where containerd looks, by registry.
-const CONTAINERD: &str = "/etc/containerd/certs.d";
 
 /// The bundles of distributions, as curl is built to read one of them.
 const BUNDLES: [&str; 4] = [
@@ -103,7 +100,7 @@ pub(in crate::checks::trust) async fn present(host: &Host) -> Result<Vec<Present
     let found = [
         (Who::Docker, install::docker::sign(host).await?.is_some()),
         (Who::Podman, any(&["/usr/bin/podman", "/usr/bin/skopeo"]).await?),
-        (Who::Containerd, any(&[CONTAINERD]).await?),
+        (Who::Containerd, install::containerd::is_set_up(host).await?),
         (Who::Runner, install::runner::config(host).await?.is_some()),
         (Who::Curl, true),
         (Who::Rails, package),
@@ -187,7 +184,12 @@ impl Present {
             }
             Who::Podman => {
                 let (_, name) = known.registry_for(endpoint);
-                (podman_files(host, &name).await?, None)
+                let unverified = install::podman::unverified(host, &name).await?;
+                let unverified = unverified.map(|it| {
+                    let place = Source::File { path: it.path, line: it.line };
+                    format!("registries.conf marks {} as insecure ({place})", it.prefix)
+                });
+                (podman_files(host, &name).await?, unverified)
             }
             Who::Containerd => containerd(host, endpoint).await?,
             Who::Runner => (runner_files(host, endpoint).await?, None),
@@ -235,10 +237,15 @@ fn in_words(why: impl Display) -> String {
 
 /// podman takes the first folder that exists.
 async fn podman_files(host: &Host, name: &str) -> Result<Vec<Given>, Unknown> {
-    for place in ["/etc/containers/certs.d", install::docker::CERTS_D] {
-        let folder = Utf8Path::new(place).join(name);
-        if host.ask(FileFacts::of(folder.clone())).await?.is_some() {
-            return crt_files(host, &folder).await;
+    for place in install::podman::certs_folders() {
+        let folder = place.join(name);
+        match host.ask(FileFacts::of(folder.clone())).await {
+            Ok(Some(_)) => return crt_files(host, &folder).await,
+            // Recordings from before root's own folder was asked for.
+            Ok(None) | Err(Unknown::NotRecorded) => {}
+            // Without root's rights gldoctor sees what everybody's podman sees.
+            Err(Unknown::Denied(_)) if place.starts_with("/root") => {}
+            Err(why) => return Err(why),
         }
     }
     Ok(Vec::new())
@@ -249,36 +256,49 @@ async fn containerd(
     host: &Host,
     endpoint: &Endpoint,
 ) -> Result<(Vec<Given>, Option<String>), Unknown> {
+    let registries = install::containerd::registries(host).await?;
     let name = endpoint.authority();
-    let escaped = format!("{}_", name.replace(':', "_"));
-    for name in [escaped, name, "_default".to_owned()] {
-        let folder = Utf8Path::new(CONTAINERD).join(name);
-        if host.ask(FileFacts::of(folder.clone())).await?.is_none() {
-            continue;
+    if let Some(skipped) = registries.skipped.iter().find(|it| it.value == name) {
+        let why = format!("insecure_skip_verify is set ({})", skipped.source);
+        return Ok((Vec::new(), Some(why)));
+    }
+    for place in registries.folders {
+        for name in names_for(&name) {
+            let folder = place.join(name);
+            if host.ask(FileFacts::of(folder.clone())).await?.is_some() {
+                return folder_of_containerd(host, endpoint, &folder).await;
+            }
         }
-        let path = folder.join("hosts.toml");
-        let (files, skips) = match host.ask(ReadFile::<HostsToml>::at(path.clone())).await? {
-            File::Missing => (crt_files(host, &folder).await?, false),
-            File::Read(toml) => {
-                let url = endpoint.to_string();
-                let own =
-                    toml.hosts.iter().find(|it| it.host == url || it.host == endpoint.authority());
-                let settings = own.map_or(&toml.top, |own| &own.settings);
-                let mut files = Vec::new();
-                for ca in &settings.ca {
-                    files.extend(one(host, &folder.join(&ca.value)).await?);
-                }
-                (files, settings.skip_verify.as_ref().is_some_and(|skip| skip.value))
-            }
-            other => {
-                let why = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {why}")));
-            }
-        };
-        let unverified = skips.then(|| format!("{path} sets skip_verify"));
-        return Ok((files, unverified));
     }
     Ok((Vec::new(), None))
+}
+
+/// The names that a registry's folder may have for containerd, in its order.
+pub(in crate::checks::trust) fn names_for(name: &str) -> [String; 3] {
+    [format!("{}_", name.replace(':', "_")), name.to_owned(), "_default".to_owned()]
+}
+
+async fn folder_of_containerd(
+    host: &Host,
+    endpoint: &Endpoint,
+    folder: &Utf8Path,
+) -> Result<(Vec<Given>, Option<String>), Unknown> {
+    let path = folder.join("hosts.toml");
+    let toml = match host.ask(ReadFile::<HostsToml>::at(path.clone())).await? {
+        File::Missing => return Ok((crt_files(host, folder).await?, None)),
+        File::Read(toml) => toml,
+        other => {
+            let why = other.obstacle().unwrap_or_default();
+            return Err(Unknown::Unreadable(format!("{path}: {why}")));
+        }
+    };
+    let settings = toml.settings_for(&endpoint.to_string(), &endpoint.authority());
+    let mut files = Vec::new();
+    for ca in &settings.ca {
+        files.extend(one(host, &folder.join(&ca.value)).await?);
+    }
+    let skips = settings.skip_verify.as_ref().is_some_and(|skip| skip.value);
+    Ok((files, skips.then(|| format!("{path} sets skip_verify"))))
 }
 
 async fn runner_files(host: &Host, endpoint: &Endpoint) -> Result<Vec<Given>, Unknown> {

@@ -6,6 +6,7 @@ use crate::checks::{Evidence, Finding};
 use crate::install::Endpoint;
 use crate::install::runner::{Config, Home};
 use crate::parse::runner_toml::{Runner, UnknownKey};
+use crate::parse::setting::Located;
 
 /// The folder in which packages and the container image start the runner.
 const WORKING_FOLDER: &str = "/home/gitlab-runner";
@@ -24,6 +25,16 @@ pub(super) struct Entry<'a> {
     /// A key that was meant to be `tls-ca-file`.
     pub(super) misspelt: Option<&'a UnknownKey>,
     runners: Vec<&'a Runner>,
+}
+
+/// A server from which jobs of an entry clone, and which is not GitLab's address.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Clone<'a> {
+    pub(super) endpoint: Endpoint,
+    /// `clone_url` of the first runner that names it.
+    pub(super) written: &'a Located<String>,
+    /// Whether git runs in an image, which has a store of its own.
+    pub(super) in_image: bool,
 }
 
 /// The entries with an https address, those alike put together, in the order of the file.
@@ -83,6 +94,24 @@ fn host_of(url: &str) -> &str {
 }
 
 impl Entry<'_> {
+    /// Where else than from GitLab's address the runners' jobs clone, if git verifies anything there.
+    pub(super) fn clones(&self) -> Vec<Clone<'_>> {
+        let mut clones: Vec<Clone<'_>> = Vec::new();
+        for runner in &self.runners {
+            let verifies = runner.environment.iter().all(|it| it.name != "GIT_SSL_NO_VERIFY");
+            let Some(written) = runner.clone_url.as_ref().filter(|_| verifies) else { continue };
+            let Ok(endpoint) = Endpoint::parse(&written.value) else { continue };
+            let endpoint = endpoint.server();
+            let is_known = clones.iter().any(|clone| clone.endpoint == endpoint);
+            if endpoint.https && !endpoint.is_server(&self.endpoint) && !is_known {
+                let executor = runner.executor.as_ref().map_or("", |it| it.value.as_str());
+                let in_image = ["docker", "kubernetes"].iter().any(|it| executor.starts_with(it));
+                clones.push(Clone { endpoint, written, in_image });
+            }
+        }
+        clones
+    }
+
     /// Says which runners it is about, and how they run where that decides.
     pub(super) fn with_runners(&self, finding: Finding, config: &Utf8Path, home: Home) -> Finding {
         let mut finding = finding;
@@ -162,6 +191,23 @@ mod tests {
         let path = "/srv/gitlab-runner/config/config.toml".into();
         let config = Config { path, ..config(text) };
         assert_eq!(entries(&config)[0].file, "/srv/gitlab-runner/config/certs/ca.crt");
+    }
+
+    #[test]
+    fn clones_from_elsewhere_are_told_apart() {
+        let clones = |more: &str| {
+            let config = config(&format!("[[runners]]\nurl = \"https://g\"\n{more}\n"));
+            let entries = entries(&config);
+            let clones = entries[0].clones();
+            clones.iter().map(|it| (it.endpoint.to_string(), it.written.line)).collect::<Vec<_>>()
+        };
+        let elsewhere = "clone_url = \"https://c:8443/\"\n";
+        assert_eq!(clones(elsewhere), [("https://c:8443".to_owned(), Some(3))]);
+        assert!(clones("clone_url = \"https://g/gitlab\"").is_empty());
+        assert!(clones("clone_url = \"http://c\"").is_empty());
+        assert!(clones("# clone_url = \"https://c\"").is_empty());
+        let blind = format!("{elsewhere}environment = [\"GIT_SSL_NO_VERIFY=true\"]");
+        assert!(clones(&blind).is_empty());
     }
 
     #[test]

@@ -119,6 +119,11 @@ impl Refused<'_> {
         !lacking.is_empty() && left.is_empty()
     }
 
+    /// What a mend of the store would settle elsewhere too.
+    pub(super) fn causes(&self) -> impl Iterator<Item = Cause> {
+        [self.endpoint].into_iter().chain(self.also.iter().copied()).map(by_system)
+    }
+
     fn leaf(&self) -> Option<Certificate> {
         self.shown.chain.first().and_then(|der| Certificate::from_der(der).ok())
     }
@@ -175,7 +180,7 @@ impl View<'_> {
         for also in &refused.also {
             finding = finding.seen("also shown by", also);
         }
-        finding = self.with_added(finding);
+        finding = refused.causes().fold(self.with_added(finding), Finding::explains);
         if matches!(code, "expired" | "not-yet-valid") {
             finding = finding.seen("judged at", self.now).follows(Cause::Clock);
         }
@@ -273,6 +278,11 @@ impl View<'_> {
         };
         loose.map(|file| (file.path.clone(), as_file(file))).collect()
     }
+}
+
+/// What a refusal of the certificate at `endpoint` by the system's own programs explains.
+pub(in crate::checks::trust) fn by_system(endpoint: &Endpoint) -> Cause {
+    Cause::Refused(format!("system {}", endpoint.socket()))
 }
 
 /// Every program that refuses, by name.

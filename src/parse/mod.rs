@@ -27,6 +27,7 @@ pub mod nginx;
 mod node;
 pub mod ntp_conf;
 pub mod ntp_packet;
+mod overlay;
 pub mod pem;
 pub mod registry_log;
 pub mod registry_yml;

@@ -1,27 +1,25 @@
-//! Units of systemd: which variables about trust they set for a program, and nothing else of them.
+//! Units of systemd: which variables they set for a program, of those that matter, and nothing
+//! else of them.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use super::setting::Located;
 
-/// What a unit, or a drop-in for it, says of the variables by which Go finds its certificates.
-/// Others, such as proxies with passwords, are not kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrustVariables {
-    /// `SSL_CERT_FILE`.
-    pub file: Option<Located<String>>,
-    /// `SSL_CERT_DIR`.
-    pub folders: Option<Located<String>>,
+/// What a unit, a drop-in for it, or a file that they name says of a program's environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignments {
+    /// The variables that were asked for, by name. Others, such as proxies with passwords, are not
+    /// kept.
+    pub variables: BTreeMap<String, Located<String>>,
     /// The files of `EnvironmentFile=`, which outweigh `Environment=`.
     pub environment_files: Vec<String>,
     /// Whether an empty `Environment=` takes away what earlier files set.
     pub emptied: bool,
 }
 
-impl TrustVariables {
+impl Assignments {
     /// Reads a unit or a drop-in.
-    pub fn of_unit(text: &str) -> Self {
+    pub fn of_unit(text: &str, is_wanted: fn(&str) -> bool) -> Self {
         let mut found = Self::default();
         let mut in_service = false;
         for (line, text) in logical_lines(text) {
@@ -36,12 +34,12 @@ impl TrustVariables {
             let Some((key, value)) = text.split_once('=').filter(|_| in_service) else { continue };
             match (key.trim_end(), value.trim()) {
                 ("Environment", "") => {
-                    let files = std::mem::take(&mut found.environment_files);
-                    found = Self { emptied: true, environment_files: files, ..Self::default() };
+                    found.variables.clear();
+                    found.emptied = true;
                 }
                 ("Environment", value) => {
                     for word in words(value) {
-                        found.assign(line, &word);
+                        found.assign(line, &word, is_wanted);
                     }
                 }
                 ("EnvironmentFile", value) => {
@@ -55,28 +53,32 @@ impl TrustVariables {
     }
 
     /// Reads a file that `EnvironmentFile=` names.
-    pub fn of_environment_file(text: &str) -> Self {
+    pub fn of_environment_file(text: &str, is_wanted: fn(&str) -> bool) -> Self {
         let mut found = Self::default();
         for (line, text) in logical_lines(text) {
             let text = text.trim();
             if let (false, Some((name, value))) =
                 (text.starts_with(['#', ';']), text.split_once('='))
             {
-                let value = words(value).into_iter().next().unwrap_or_default();
-                found.assign(line, &format!("{name}={value}"));
+                // Blanks belong to a value, unless quotes say where it ends.
+                let value = match value.trim() {
+                    quoted if quoted.starts_with(['"', '\'']) => {
+                        words(quoted).into_iter().next().unwrap_or_default()
+                    }
+                    plain => plain.to_owned(),
+                };
+                found.assign(line, &format!("{name}={value}"), is_wanted);
             }
         }
         found
     }
 
-    fn assign(&mut self, line: u32, assignment: &str) {
-        let slot = match assignment.split_once('=') {
-            Some(("SSL_CERT_FILE", _)) => &mut self.file,
-            Some(("SSL_CERT_DIR", _)) => &mut self.folders,
-            _ => return,
-        };
-        let (_, value) = assignment.split_once('=').unwrap_or_default();
-        *slot = Some(Located::at(line, value.to_owned()));
+    fn assign(&mut self, line: u32, assignment: &str, is_wanted: fn(&str) -> bool) {
+        if let Some((name, value)) = assignment.split_once('=')
+            && is_wanted(name)
+        {
+            self.variables.insert(name.to_owned(), Located::at(line, value.to_owned()));
+        }
     }
 }
 
@@ -125,12 +127,16 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn unit(text: &str) -> TrustVariables {
-        TrustVariables::of_unit(text)
+    fn is_wanted(name: &str) -> bool {
+        name.starts_with("SSL_CERT_")
     }
 
-    fn file(found: &TrustVariables) -> Option<(&str, Option<u32>)> {
-        found.file.as_ref().map(|it| (it.value.as_str(), it.line))
+    fn unit(text: &str) -> Assignments {
+        Assignments::of_unit(text, is_wanted)
+    }
+
+    fn file(found: &Assignments) -> Option<(&str, Option<u32>)> {
+        found.variables.get("SSL_CERT_FILE").map(|it| (it.value.as_str(), it.line))
     }
 
     #[test]
@@ -141,7 +147,7 @@ mod tests {
              'SSL_CERT_DIR=/c:/d'\nEnvironmentFile=-/etc/default/docker\n",
         );
         assert_eq!(file(&found), Some(("/a b", Some(5))));
-        assert_eq!(found.folders.as_ref().map(|it| it.value.as_str()), Some("/c:/d"));
+        assert_eq!(found.variables["SSL_CERT_DIR"].value, "/c:/d");
         assert_eq!(found.environment_files, ["/etc/default/docker"]);
         assert!(!format!("{found:?}").contains("secret"));
     }
@@ -151,20 +157,22 @@ mod tests {
         let twice = "[Service]\nEnvironment=SSL_CERT_FILE=/a\nEnvironment=SSL_CERT_FILE=/b\n";
         assert_eq!(file(&unit(twice)), Some(("/b", Some(3))));
         let emptied = unit(&format!("{twice}Environment=\n"));
-        assert!(emptied.file.is_none() && emptied.emptied);
+        assert!(emptied.variables.is_empty() && emptied.emptied);
     }
 
     #[test]
     fn environment_files_are_lists_of_assignments() {
-        let text = "# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\"\n";
-        assert_eq!(file(&TrustVariables::of_environment_file(text)), Some(("/a", Some(3))));
+        let read = |text| Assignments::of_environment_file(text, is_wanted);
+        let quoted = read("# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\" \n");
+        assert_eq!(file(&quoted), Some(("/a", Some(3))));
+        assert_eq!(file(&read("SSL_CERT_FILE= /a b \n")), Some(("/a b", Some(1))));
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_can_be_read(text: String) {
-            TrustVariables::of_unit(&text);
-            TrustVariables::of_environment_file(&text);
+            Assignments::of_unit(&text, is_wanted);
+            Assignments::of_environment_file(&text, is_wanted);
         }
     }
 }

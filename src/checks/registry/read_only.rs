@@ -294,6 +294,7 @@ mod tests {
     use super::*;
     use crate::checks::path::tests::response;
     use crate::host::network::Body;
+    use crate::parse::registry_yml::{Variables, read_with};
 
     fn judged(file: &str, rb: Option<bool>, live: Option<bool>) -> Option<String> {
         let yml = crate::parse::registry_yml::read(file.as_bytes()).unwrap();
@@ -346,9 +347,9 @@ mod tests {
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "true"),
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
         ] {
-            let mut yml = crate::parse::registry_yml::read(b"storage: {filesystem: }").unwrap();
-            let variables = [(variable.to_owned(), value.to_owned())].into();
-            crate::parse::registry_yml::apply_environment(&mut yml, &variables);
+            let values = [(variable.to_owned(), value.to_owned())].into();
+            let variables = Variables { values, ..Variables::default() };
+            let yml = read_with(b"storage: {filesystem: }", &variables).unwrap();
             let config = Config { path: "/config.yml".into(), yml, generated: true };
             let judged = Judged {
                 config: Some(&config),

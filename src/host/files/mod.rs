@@ -19,6 +19,7 @@ mod sample;
 mod service_trust;
 mod system_trust;
 mod trust_file;
+mod unit_variables;
 mod walk;
 
 use serde::{Deserialize, Serialize};

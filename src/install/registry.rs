@@ -258,7 +258,7 @@ pub async fn storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     if driver.name == "filesystem" {
         return Ok(Some(Storage::Filesystem(folder(&config.path, parameter("rootdirectory")))));
     }
-    let name = Located { value: driver.name.clone(), line: driver.line, variable: None };
+    let name = driver.located(driver.name.clone());
     Ok(Some(Storage::Other {
         driver: Sourced { source: found(&config.path, &name), value: name.value },
         bucket: text("bucket").or_else(|| text("container")),

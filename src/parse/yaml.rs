@@ -61,11 +61,9 @@ impl Document {
 
 /// The value of an environment variable, which the registry parses as YAML. One builder for all
 /// variables keeps what they cost together within bounds.
-pub(super) fn value_of_variable(builder: &Builder, text: &str) -> Node {
-    match Document::read_with(builder, text.as_bytes(), Dialect::Go) {
-        Ok(document) => document.root().resolved_throughout(),
-        Err(_) => Node::Text(text.to_owned()),
-    }
+pub(super) fn value_of_variable(builder: &Builder, text: &str) -> Result<Node, Malformed> {
+    let document = Document::read_with(builder, text.as_bytes(), Dialect::Go)?;
+    Ok(document.root().resolved_throughout())
 }
 
 /// What the library's message says, unless it might quote the file.
@@ -265,9 +263,8 @@ impl<'doc> Section<'doc> {
 
     /// The scalars of a list as text, scrubbed; a lone scalar counts as a list of one.
     pub(super) fn texts(&self) -> Vec<Located<String>> {
-        let show = |section: Section<'_>| {
-            Some(section.located(section.resolved().scalar()?.to_string()))
-        };
+        let show =
+            |section: Section<'_>| Some(section.located(section.resolved().scalar()?.to_string()));
         if self.is_list() {
             self.elements().filter_map(show).collect()
         } else {

@@ -64,9 +64,7 @@ impl Question for RegistryConfig {
             })
             .await?;
         machine
-            .read(&self.path, RegistryYml::LIMIT, move |content| {
-                read_with(content, &variables)
-            })
+            .read(&self.path, RegistryYml::LIMIT, move |content| read_with(content, &variables))
             .await
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Variables change the document before anything is read from it: whatever is read is in effect.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Environment {
     /// Other variables that begin with `REGISTRY_`. The registry may use them or ignore them
     /// with a warning: Kubernetes adds such names for a service called `registry`.
     pub not_interpreted: Vec<String>,
+    /// Variables of settings whose values are not YAML. The registry does not start with them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub malformed: Vec<String>,
 }
 
 /// Lays the environment over the document, as the registry does when it starts.
@@ -45,10 +49,14 @@ pub(super) fn apply(document: &mut Document, variables: &Variables) -> Environme
     for (variable, text) in &variables.values {
         let Some(name) = variable.strip_prefix("REGISTRY_") else { continue };
         let path: Vec<&str> = name.split('_').collect();
-        let change = Change { variable, text, value: value_of_variable(&builder, text), variables };
+        let value = value_of_variable(&builder, text).ok();
+        let change = Change { variable, text, value, variables, is_malformed: Cell::new(false) };
         let applied = change.overwrite(root, marks, ROOT, &path);
-        let list =
-            if applied { &mut environment.applied } else { &mut environment.not_interpreted };
+        let list = match (applied, change.is_malformed.get()) {
+            (true, _) => &mut environment.applied,
+            (false, true) => &mut environment.malformed,
+            (false, false) => &mut environment.not_interpreted,
+        };
         list.push(variable.clone());
     }
     environment
@@ -58,15 +66,22 @@ pub(super) fn apply(document: &mut Document, variables: &Variables) -> Environme
 struct Change<'a> {
     variable: &'a str,
     text: &'a str,
-    value: Node,
+    /// `None` if the text is not YAML.
+    value: Option<Node>,
     variables: &'a Variables,
+    /// Whether there is no value for a setting.
+    is_malformed: Cell<bool>,
 }
 
 impl Change<'_> {
     /// Puts the value where the path leads. False if it leads nowhere; nothing is changed then.
     fn overwrite(&self, node: &mut Node, marks: &mut Overlay, shape: Shape, path: &[&str]) -> bool {
         let Some((part, rest)) = path.split_first() else {
-            *node = self.value_of(shape);
+            let Some(value) = &self.value else {
+                self.is_malformed.set(true);
+                return false;
+            };
+            *node = self.for_shape(value, shape);
             marks.replace(self.variable);
             return true;
         };
@@ -93,8 +108,8 @@ impl Change<'_> {
     }
 
     /// The value as a field of this type takes it. Secrets of digits are no numbers.
-    fn value_of(&self, shape: Shape) -> Node {
-        match (shape, &self.value) {
+    fn for_shape(&self, value: &Node, shape: Shape) -> Node {
+        match (shape, value) {
             (Shape::Text, Node::Bool(_) | Node::Integer(_) | Node::Number(_)) => {
                 Node::Text(self.text.trim().to_owned())
             }
@@ -167,8 +182,7 @@ impl Change<'_> {
             list.push(Node::Null);
         }
         let mark = marks.enter(&number.to_string());
-        let changed =
-            list.get_mut(number).is_some_and(|it| self.overwrite(it, mark, shape, rest));
+        let changed = list.get_mut(number).is_some_and(|it| self.overwrite(it, mark, shape, rest));
         if is_new && !changed {
             list.pop();
         }
@@ -198,4 +212,158 @@ fn key_for(mapping: &Mapping, part: &str, rest: &[&str]) -> String {
         !rest.is_empty() && **value != Node::Null && key.to_uppercase() == part
     });
     there.map_or_else(|| part.to_lowercase(), |(key, _)| key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Endpoint, RegistryYml, read_with};
+    use super::Variables;
+    use crate::parse::setting::{Located, Scalar};
+
+    const ENDPOINTS: &str = "notifications:\n  endpoints:\n  - {name: a, url: 'https://a/'}\n";
+
+    fn overlaid(file: &str, pairs: &[(&str, &str)], reach_into_lists: bool) -> RegistryYml {
+        let owned =
+            |(name, value): &(&str, &str)| (format!("REGISTRY_{name}"), (*value).to_owned());
+        let variables = Variables { values: pairs.iter().map(owned).collect(), reach_into_lists };
+        read_with(file.as_bytes(), &variables).unwrap()
+    }
+
+    fn urls(config: &RegistryYml) -> Vec<String> {
+        let url = |it: &Endpoint| it.url.as_ref().map(|url| url.value.to_string());
+        config.notifications.iter().filter_map(url).collect()
+    }
+
+    #[test]
+    fn elements_of_lists_are_reached_where_the_registry_lets_them() {
+        let first = [("NOTIFICATIONS_ENDPOINTS_0_URL", "https://b/")];
+        let config = overlaid(ENDPOINTS, &first, true);
+        assert_eq!(urls(&config), ["https://b/"]);
+        let [endpoint] = config.notifications.as_slice() else { panic!("{config:?}") };
+        assert_eq!((endpoint.line, &endpoint.variable), (Some(3), &None));
+        assert_eq!(endpoint.name.as_ref().unwrap().line, Some(3));
+        let variable = Some("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL".to_owned());
+        assert_eq!(endpoint.url.as_ref().unwrap().variable, variable);
+
+        let config = overlaid(ENDPOINTS, &first, false);
+        assert_eq!(urls(&config), ["https://a/"]);
+        assert_eq!(config.environment.not_interpreted.len(), 1);
+        let second = [("NOTIFICATIONS_ENDPOINTS_1_URL", "https://b/")];
+        assert_eq!(urls(&overlaid(ENDPOINTS, &second, true)), ["https://a/", "https://b/"]);
+        for nowhere in ["2_URL", "-1_URL", "x_URL", "1_NONE", "0", "1", "99999999999999999999_URL"]
+        {
+            let name = format!("NOTIFICATIONS_ENDPOINTS_{nowhere}");
+            let config = overlaid(ENDPOINTS, &[(&name, "https://b/")], true);
+            assert_eq!(urls(&config), ["https://a/"], "{nowhere}");
+            assert_eq!(config.environment.applied, [""; 0], "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn the_less_specific_name_comes_first() {
+        let both = [
+            ("NOTIFICATIONS", "{endpoints: [{url: 'https://c/'}, {url: 'https://d/'}]}"),
+            ("NOTIFICATIONS_ENDPOINTS_1_URL", "https://e/"),
+        ];
+        let config = overlaid(ENDPOINTS, &both, true);
+        assert_eq!(urls(&config), ["https://c/", "https://e/"]);
+        let whole = Some("REGISTRY_NOTIFICATIONS".to_owned());
+        assert_eq!(config.notifications[1].variable, whole);
+    }
+
+    #[test]
+    fn names_are_those_of_fields_and_not_of_keys() {
+        let file = "health: {file: [{file: /a}]}";
+        let by_key = [("HEALTH_FILE", "[{file: /b}]")];
+        assert_eq!(overlaid(file, &by_key, true).health.files[0].value, "/a");
+        let by_field = [("HEALTH_FILECHECKERS", "[{file: /b}]")];
+        let found = &overlaid(file, &by_field, true).health.files[0];
+        assert_eq!(found, &Located::from_variable("REGISTRY_HEALTH_FILECHECKERS", "/b".to_owned()));
+        for unknown in ["http_addr", "HTTP_", "HTTP", "HTTP_ADDR_", "", "_HTTP_ADDR", "HTTP__ADDR"]
+        {
+            let config = overlaid("http: {addr: a}", &[(unknown, "b")], true);
+            let addr = config.http.addr.map(|it| it.value);
+            let whole = unknown == "HTTP";
+            let expected = (!whole).then(|| Scalar::Text("a".to_owned()));
+            assert_eq!(addr, expected, "{unknown}");
+            assert_eq!(config.mistyped.len(), usize::from(whole), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_variable_has_the_types_that_it_is_written_with() {
+        let pairs = [
+            ("HTTP_RELATIVEURLS", "yes"),
+            ("HTTP_SECRET", "12345678901234567890123456789012"),
+            ("HTTP_ADDR", "5000"),
+            ("HTTP_HOST", ""),
+            ("LOG", "{level: 'yes', formatter: yes, output: [a]}"),
+        ];
+        let config = overlaid("http: {host: 'https://h'}", &pairs, true);
+        assert_eq!(config.http.relativeurls.unwrap().value, Scalar::Bool(true));
+        assert_eq!(config.http.addr.unwrap().value, Scalar::Text("5000".to_owned()));
+        assert_eq!(config.http.host, None);
+        assert!(config.http.secret.unwrap().value.set);
+        assert_eq!(config.log.level.unwrap().value, Scalar::Text("yes".to_owned()));
+        assert_eq!(config.log.formatter.unwrap().value, Scalar::Bool(true));
+        assert_eq!(config.log.output.unwrap().value, Scalar::List);
+    }
+
+    #[test]
+    fn a_lone_name_is_a_section_that_can_be_added_to() {
+        let pairs =
+            [("STORAGE_DELETE_ENABLED", "true"), ("STORAGE_FILESYSTEM_ROOTDIRECTORY", "/b")];
+        let config = overlaid("storage: filesystem\n", &pairs, true);
+        let [driver] = config.storage.drivers.as_slice() else { panic!("{:?}", config.storage) };
+        assert_eq!((driver.name.as_str(), driver.line), ("filesystem", Some(1)));
+        assert_eq!(driver.text("rootdirectory").as_deref(), Some("/b"));
+        assert_eq!(config.storage.delete_enabled.unwrap().value, Scalar::Bool(true));
+    }
+
+    #[test]
+    fn a_value_that_is_not_yaml_matters_where_a_setting_is_meant() {
+        let pairs = [("HTTP_ADDR", "'a"), ("PORT", "'b")];
+        let config = overlaid("http: {addr: a}", &pairs, true);
+        assert_eq!(config.environment.malformed, ["REGISTRY_HTTP_ADDR"]);
+        assert_eq!(config.environment.not_interpreted, ["REGISTRY_PORT"]);
+        assert_eq!(config.http.addr.unwrap().value, Scalar::Text("a".to_owned()));
+    }
+
+    #[test]
+    fn no_secret_of_a_variable_is_kept() {
+        let yaml = "{password: hush, url: 'https://u:hush@h/?hush', token: hush, x: [hush]}";
+        for name in [
+            "HTTP_SECRET",
+            "HTTP_HOST",
+            "HTTP_HEADERS_COOKIE",
+            "STORAGE",
+            "STORAGE_S3",
+            "STORAGE_S3_SECRETKEY",
+            "STORAGE_GCS_CREDENTIALS_PRIVATEKEY",
+            "STORAGE_MAINTENANCE_READONLY",
+            "AUTH",
+            "AUTH_TOKEN",
+            "REDIS",
+            "REDIS_PASSWORD",
+            "DATABASE",
+            "DATABASE_PASSWORD",
+            "NOTIFICATIONS",
+            "NOTIFICATIONS_ENDPOINTS",
+            "NOTIFICATIONS_ENDPOINTS_0_HEADERS",
+            "NOTIFICATIONS_ENDPOINTS_0_HEADERS_AUTHORIZATION",
+            "PROXY",
+            "PROXY_REMOTEURL",
+            "PROXY_PASSWORD",
+            "REPORTING_SENTRY_DSN",
+            "LOG_HOOKS",
+            "HEALTH_HTTPCHECKERS_0_HEADERS",
+        ] {
+            let list = format!("[{yaml}]");
+            for value in [yaml, &list, "https://u:hush@h/?hush", "'hush: [unbalanced"] {
+                let config = overlaid(ENDPOINTS, &[(name, value)], true);
+                let shown = format!("{config:?}{}", serde_json::to_string(&config).unwrap());
+                assert!(!shown.contains("hush"), "{name}={value}: {shown}");
+            }
+        }
+    }
 }

@@ -161,8 +161,7 @@ fn not_mappings(section: Section<'_>) -> Vec<Located<String>> {
         value.is_null() || value.setting().is_none_or(|it| it.value == Scalar::Mapping)
     };
     let wrong = section.entries().filter(|(_, value)| !is_mapping(*value)).take(MOST);
-    let mut wrong: Vec<_> =
-        wrong.map(|(name, value)| value.located(scrub::value(name))).collect();
+    let mut wrong: Vec<_> = wrong.map(|(name, value)| value.located(scrub::value(name))).collect();
     // Another key with nothing behind it is an empty mapping.
     let maintenance = section.get("maintenance");
     let mut maintenance = maintenance.entries();
@@ -196,7 +195,35 @@ fn drivers(section: Section<'_>) -> Vec<Driver> {
     drivers
 }
 
+impl UploadPurging {
+    /// The first variable that supplies any of it.
+    pub fn variable(&self) -> Option<String> {
+        let settings = [&self.enabled, &self.age, &self.interval, &self.dryrun];
+        let of_one = settings.into_iter().flatten().find_map(|it| it.variable.clone());
+        self.variable.clone().or(of_one)
+    }
+}
+
 impl Driver {
+    /// Something with the place of the driver.
+    pub fn located<T>(&self, value: T) -> Located<T> {
+        Located { value, line: self.line, variable: self.variable.clone() }
+    }
+
+    /// The place of a parameter, whether its value may be shown or not.
+    pub fn place(&self, parameter: &str) -> Option<Located<()>> {
+        let place = |line, variable: &Option<String>| Located {
+            value: (),
+            line,
+            variable: variable.clone(),
+        };
+        if let Some(shown) = self.parameters.get(parameter) {
+            return Some(place(shown.line, &shown.variable));
+        }
+        let hidden = self.hidden.iter().find(|it| it.value == parameter)?;
+        Some(place(hidden.line, &hidden.variable))
+    }
+
     /// Notes a parameter: with its value if it is harmless, by its name otherwise.
     pub(super) fn set(&mut self, key: &str, place: Located<()>, value: Setting) {
         if value.is_some() {

@@ -380,7 +380,7 @@ fn whoever_is_in_the_run_tells_why_nobody_answers() {
     let cause = |checks: &str, of: &str, subject: &str| {
         let report = Report::on(checks, &ground.lab.server, &[]);
         let finding = report.findings(of).into_iter().find(|it| it[2].contains(subject));
-        finding.map(|it| it[3].to_owned()).unwrap_or_else(|| panic!("{}", report.ran))
+        finding.map_or_else(|| panic!("{}", report.ran), |it| it[3].to_owned())
     };
     assert_eq!(cause(&format!("{driver},{API}"), API, "127.0.0.1:5000"), driver);
     let all = format!("{driver},{API},{read_only}");

@@ -155,6 +155,8 @@ impl Proxy<'_> {
             Told::Text("$proxy_host", _) | Told::Nothing => {
                 let inside =
                     self.front.proxy_pass.value.split_once("://").map_or("", |(_, rest)| rest);
+                // What nginx calls a Unix socket.
+                let inside = if inside.starts_with("unix:") { "localhost" } else { inside };
                 let inside = inside.split('/').next().unwrap_or_default();
                 let why = format!("nginx does not tell the registry which host was asked ({name})");
                 let finding = self.finding("host-missing", &why, &format!("{scheme}://{inside}"));

@@ -10,6 +10,7 @@ mod engine;
 mod finding;
 pub mod path;
 pub mod reach;
+mod reload;
 mod selection;
 mod shell;
 mod words;

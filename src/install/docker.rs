@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::names::addresses_of;
 use super::{Endpoint, Sourced, Written, settings};
-use crate::host::files::{Directory, File, FileFacts, HOSTS, Kind, ReadFile};
+use crate::host::files::{Directory, FileFacts, HOSTS, Kind, ReadFile};
 use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
 use crate::parse::docker_json::DaemonJson;
@@ -68,14 +68,8 @@ pub async fn sign(host: &Host) -> Result<Option<&'static str>, Unknown> {
 
 /// The daemon's configuration file; `None` where there is none, which is usual.
 pub async fn daemon_json(host: &Host) -> Result<Option<Sourced<DaemonJson>>, Unknown> {
-    match host.ask(ReadFile::<DaemonJson>::at(DAEMON_JSON)).await? {
-        File::Missing => Ok(None),
-        File::Read(json) => Ok(Some(Sourced::file(json, DAEMON_JSON, None))),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{DAEMON_JSON}: {obstacle}")))
-        }
-    }
+    let file = host.ask(ReadFile::<DaemonJson>::at(DAEMON_JSON)).await?;
+    Ok(file.or_unknown(DAEMON_JSON)?.map(|json| Sourced::file(json, DAEMON_JSON, None)))
 }
 
 /// The folders of `certs.d`, sorted.

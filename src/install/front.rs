@@ -130,14 +130,7 @@ async fn own(host: &Host) -> Result<Files, Unknown> {
 
 /// A file that reconfigure wrote. One that cannot be read leaves the way to the registry open.
 async fn generated_file(host: &Host, path: &str) -> Result<Option<Nginx>, Unknown> {
-    match host.ask(ReadFile::<Nginx>::at(path)).await? {
-        File::Missing => Ok(None),
-        File::Read(nginx) => Ok(Some(nginx)),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
-        }
-    }
+    host.ask(ReadFile::<Nginx>::at(path)).await?.or_unknown(path)
 }
 
 /// `None` where there is no such file, or where nginx would not read it either.
@@ -411,11 +404,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_unix_socket_is_a_way_to_the_registry() {
-        for pass in [
-            "http://unix:/run/registry.sock",
-            "http://unix:/var/run/registry.sock:/",
-            "http://reg",
-        ] {
+        for pass in
+            ["http://unix:/run/registry.sock", "http://unix:/var/run/registry.sock:/", "http://reg"]
+        {
             let text = format!(
                 "http {{ upstream reg {{ server unix:/run/registry.sock fail_timeout=0; }}
                  server {{ location / {{ proxy_pass {pass}; }} }} }}"
@@ -423,7 +414,8 @@ pub(crate) mod tests {
             assert_eq!(found_before_socket(&text).len(), 1, "{pass}");
             assert_eq!(found(&text), [], "{pass}");
         }
-        for pass in ["http://unix:/run/other.sock", "http://127.0.0.1:5000", "http://unix", "unix:"] {
+        for pass in ["http://unix:/run/other.sock", "http://127.0.0.1:5000", "http://unix", "unix:"]
+        {
             let text = format!("server {{ location / {{ proxy_pass {pass}; }} }}");
             assert_eq!(found_before_socket(&text), [], "{pass}");
         }

@@ -60,13 +60,7 @@ pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
     let Some(ConfigFile { path, file, generated }) = config_file(host).await? else {
         return Ok(None);
     };
-    match file {
-        File::Read(yml) => Ok(Some(Config { path, yml, generated })),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
-        }
-    }
+    Ok(file.or_unknown(&path)?.map(|yml| Config { path, yml, generated }))
 }
 
 /// The same, unless `gitlab.rb` switches the registry of this host off. Its files stay behind then,

@@ -270,10 +270,7 @@ async fn containerd(
                 }
                 (files, settings.skip_verify.as_ref().is_some_and(|skip| skip.value))
             }
-            other => {
-                let why = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {why}")));
-            }
+            other => return Err(other.unknown(&path)),
         };
         let unverified = skips.then(|| format!("{path} sets skip_verify"));
         return Ok((files, unverified));

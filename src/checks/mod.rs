@@ -12,7 +12,7 @@ pub mod path;
 pub mod reach;
 mod reload;
 mod selection;
-mod shell;
+pub(crate) mod shell;
 mod words;
 
 pub mod clock;

@@ -17,6 +17,8 @@ pub enum Cause {
     TimeService,
     /// This host's clock.
     Clock,
+    /// A setting that a service refuses, as `service section.key`, and so does not start.
+    Refusal(String),
     /// What keeps a service from starting, such as a setting that it refuses; the service as
     /// `host:port`.
     Startup(String),

@@ -10,8 +10,9 @@ mod engine;
 mod finding;
 pub mod path;
 pub mod reach;
+mod reload;
 mod selection;
-mod shell;
+pub(crate) mod shell;
 mod words;
 
 pub mod clock;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A word as a shell reads it back, quoted only where it must be. Names come from disks and can
 /// hold anything; what would not show is written out, as bash and its kin read it.
-pub(super) fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -141,7 +141,8 @@ pub(super) struct LookArgs {
     #[arg(long, value_name = "HOST[:PORT]", env = "GLDOCTOR_NTP", value_delimiter = ',', value_parser = time_server)]
     pub(super) ntp: Vec<String>,
     /// The user name and password (or access token) of one login at GitLab, in a file as curl
-    /// reads it (netrc); or set `GLDOCTOR_USERNAME` and `GLDOCTOR_PASSWORD`
+    /// reads it (netrc); or set `GLDOCTOR_USERNAME` and `GLDOCTOR_PASSWORD`. If others can read
+    /// that file, a line on standard error says so
     #[arg(long, value_name = "FILE", env = "GLDOCTOR_CREDENTIALS")]
     pub(super) credentials: Option<Utf8PathBuf>,
     /// How long to wait for each answer

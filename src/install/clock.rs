@@ -183,7 +183,7 @@ async fn nested<F: Format>(
         let conf = match host.ask(ReadFile::<F>::at(path.clone())).await? {
             File::Missing => continue,
             File::Read(conf) => content(conf),
-            other => return Err(unreadable(&path, other.obstacle())),
+            other => return Err(other.unknown(&path)),
         };
         // A reference clock has no port: it is no server, and keeps time without one.
         servers.extend(conf.sources.iter().filter_map(|source| {
@@ -200,10 +200,6 @@ async fn nested<F: Format>(
         }
     }
     Ok(servers)
-}
-
-fn unreadable(path: &Utf8Path, obstacle: Option<String>) -> Unknown {
-    Unknown::Unreadable(format!("{path}: {}", obstacle.unwrap_or_default()))
 }
 
 /// The files that an include stands for, sorted.
@@ -242,7 +238,7 @@ async fn timesyncd(host: &Host, main: &Utf8Path) -> Result<Vec<TimeServer>, Unkn
                 places.extend(hosts.into_iter().flatten().map(|it| (it, path.clone())));
                 conf.apply_drop_in(read);
             }
-            other => return Err(unreadable(&path, other.obstacle())),
+            other => return Err(other.unknown(&path)),
         }
     }
     let server = |name: &str, source: Source| TimeServer {

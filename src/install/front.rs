@@ -67,7 +67,11 @@ struct Files {
 
 /// The locations of nginx on this host that pass requests on to the registry.
 pub async fn fronts(host: &Host) -> Result<Vec<Front>, Unknown> {
-    let internal = registry::internal(host).await?.map(|it| it.value);
+    let internal = registry::internal(host).await?.map(|it| Backend::Tcp(it.value));
+    let internal = match internal {
+        Some(tcp) => Some(tcp),
+        None => registry::unix_socket(host).await?.map(Backend::Unix),
+    };
     let external = registry::configured(host).await?.map(|it| it.value);
     let mut fronts = Vec::new();
     for files in [package(host).await?, own(host).await?] {
@@ -126,14 +130,7 @@ async fn own(host: &Host) -> Result<Files, Unknown> {
 
 /// A file that reconfigure wrote. One that cannot be read leaves the way to the registry open.
 async fn generated_file(host: &Host, path: &str) -> Result<Option<Nginx>, Unknown> {
-    match host.ask(ReadFile::<Nginx>::at(path)).await? {
-        File::Missing => Ok(None),
-        File::Read(nginx) => Ok(Some(nginx)),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
-        }
-    }
+    host.ask(ReadFile::<Nginx>::at(path)).await?.or_unknown(path)
 }
 
 /// `None` where there is no such file, or where nginx would not read it either.
@@ -182,25 +179,47 @@ fn takes_requests(location: &Location) -> bool {
     }
 }
 
-/// Whether `proxy_pass` leads to a registry that listens at `internal`.
-fn leads_to(files: &Files, pass: &str, internal: &Endpoint) -> bool {
+/// Where the registry listens.
+enum Backend {
+    Tcp(Endpoint),
+    /// As `unix:/path`.
+    Unix(String),
+}
+
+impl Backend {
+    /// Whether this is where an address of nginx leads, without scheme and path.
+    fn is_at(&self, address: &str) -> bool {
+        match self {
+            Self::Unix(socket) => one_name(address) == one_name(socket),
+            Self::Tcp(internal) => Endpoint::listening(address).is_some_and(|it| {
+                it.port == internal.port
+                    && (it.host == internal.host || it.is_loopback() && internal.is_loopback())
+            }),
+        }
+    }
+}
+
+/// `/var/run` has long been another name of `/run`.
+fn one_name(socket: &str) -> String {
+    socket.replacen("unix:/var/run/", "unix:/run/", 1)
+}
+
+/// Whether `proxy_pass` leads to the registry.
+fn leads_to(files: &Files, pass: &str, internal: &Backend) -> bool {
+    let Some((_, target)) = pass.split_once("://") else { return false };
+    // The path of a socket ends where that of the request begins.
+    if target.starts_with("unix:") {
+        let ended = target.match_indices(':').nth(1).map_or(target, |(end, _)| &target[..end]);
+        return internal.is_at(ended);
+    }
     let Ok(target) = Endpoint::parse(pass) else { return false };
-    let is_registry = |host: &str, port: u16| {
-        let loopback = |host: &str| {
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
-        };
-        port == internal.port
-            && (host == internal.host || loopback(host) && loopback(&internal.host))
-    };
-    if is_registry(&target.host, target.port) {
+    if internal.is_at(&target.socket()) {
         return true;
     }
     let upstreams = files.read.iter().flat_map(|(_, nginx)| &nginx.upstreams);
     let named: Vec<&Upstream> =
         upstreams.filter(|it| it.name.eq_ignore_ascii_case(&target.host)).collect();
-    named.iter().flat_map(|it| &it.servers).any(|server| {
-        Endpoint::listening(&server.value).is_some_and(|it| is_registry(&it.host, it.port))
-    })
+    named.iter().flat_map(|it| &it.servers).any(|server| internal.is_at(&server.value))
 }
 
 async fn front(
@@ -332,6 +351,15 @@ pub(crate) mod tests {
         "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;";
 
     pub(crate) fn found(text: &str) -> Vec<Front> {
+        found_before(&Backend::Tcp(Endpoint::listening("127.0.0.1:5000").unwrap()), text)
+    }
+
+    /// The same before a registry that listens on a Unix socket.
+    pub(crate) fn found_before_socket(text: &str) -> Vec<Front> {
+        found_before(&Backend::Unix("unix:/run/registry.sock".to_owned()), text)
+    }
+
+    fn found_before(internal: &Backend, text: &str) -> Vec<Front> {
         let nginx = read(text.as_bytes()).unwrap();
         let path = Utf8PathBuf::from("/etc/nginx/nginx.conf");
         let files = Files {
@@ -341,13 +369,12 @@ pub(crate) mod tests {
             folder: OWN_FOLDER.into(),
             generated: false,
         };
-        let internal = Endpoint::listening("127.0.0.1:5000").unwrap();
         let host = Host::recorded(<_>::default());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut fronts = Vec::new();
         for server in &nginx.servers {
             for (levels, line, pass) in passing(server) {
-                if leads_to(&files, &pass.value, &internal) {
+                if leads_to(&files, &pass.value, internal) {
                     let front = front(&host, &files, &path, server, &levels, line, pass);
                     fronts.push(runtime.block_on(front).unwrap());
                 }
@@ -373,6 +400,25 @@ pub(crate) mod tests {
         assert_eq!(all.header("host"), None);
         assert_eq!(all.body_limit.as_ref().unwrap().value, "0");
         assert!(all.speaks_tls());
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_way_to_the_registry() {
+        for pass in
+            ["http://unix:/run/registry.sock", "http://unix:/var/run/registry.sock:/", "http://reg"]
+        {
+            let text = format!(
+                "http {{ upstream reg {{ server unix:/run/registry.sock fail_timeout=0; }}
+                 server {{ location / {{ proxy_pass {pass}; }} }} }}"
+            );
+            assert_eq!(found_before_socket(&text).len(), 1, "{pass}");
+            assert_eq!(found(&text), [], "{pass}");
+        }
+        for pass in ["http://unix:/run/other.sock", "http://127.0.0.1:5000", "http://unix", "unix:"]
+        {
+            let text = format!("server {{ location / {{ proxy_pass {pass}; }} }}");
+            assert_eq!(found_before_socket(&text), [], "{pass}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::{Endpoint, Kind, Source, Sourced, kind, settings};
-use crate::host::files::{File, ReadFile};
+use crate::host::files::ReadFile;
 use crate::host::request::Requested;
 use crate::host::version::InstalledVersion;
 use crate::host::{Host, Unknown};
@@ -23,14 +23,8 @@ pub async fn generated(host: &Host) -> Result<Option<(Utf8PathBuf, GitlabYml)>, 
         Some(Kind::LinuxPackage) => PACKAGE_YML,
         Some(Kind::SelfCompiled) => SELF_COMPILED_YML,
     };
-    match host.ask(ReadFile::<GitlabYml>::at(path)).await? {
-        File::Missing => Ok(None),
-        File::Read(settings) => Ok(Some((path.into(), settings))),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
-        }
-    }
+    let file = host.ask(ReadFile::<GitlabYml>::at(path)).await?;
+    Ok(file.or_unknown(path)?.map(|settings| (path.into(), settings)))
 }
 
 /// The address under which users reach GitLab: `--url`, what is written in `gitlab.rb`, or else

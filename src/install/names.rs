@@ -22,10 +22,7 @@ pub async fn in_hosts(host: &Host, name: &str) -> Result<Vec<Sourced<IpAddr>>, U
     let hosts = match host.ask(ReadFile::<Hosts>::at(HOSTS)).await? {
         File::Read(hosts) => hosts,
         File::Missing | File::NotAFile(_) => return Ok(Vec::new()),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            return Err(Unknown::Unreadable(format!("{HOSTS}: {obstacle}")));
-        }
+        other => return Err(other.unknown(HOSTS)),
     };
     let found = hosts.names.get(&name.to_ascii_lowercase()).into_iter().flatten();
     Ok(found.map(|it| Sourced::file(it.value, HOSTS, it.line)).collect())

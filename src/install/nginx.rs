@@ -31,20 +31,13 @@ pub struct Server {
 pub async fn servers(host: &Host) -> Result<Vec<Server>, Unknown> {
     let mut servers = Vec::new();
     for path in GENERATED {
-        match host.ask(ReadFile::<Nginx>::at(path)).await? {
-            File::Missing => {}
-            File::Read(nginx) => {
-                servers.extend(nginx.servers.into_iter().map(|server| Server {
-                    names: server.names.into_iter().map(|name| name.value).collect(),
-                    listen: server.listen,
-                    source: Source::File { path: Utf8PathBuf::from(path), line: Some(server.line) },
-                }));
-            }
-            other => {
-                let obstacle = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {obstacle}")));
-            }
-        }
+        let nginx = host.ask(ReadFile::<Nginx>::at(path)).await?.or_unknown(path)?;
+        let found = nginx.into_iter().flat_map(|nginx| nginx.servers);
+        servers.extend(found.map(|server| Server {
+            names: server.names.into_iter().map(|name| name.value).collect(),
+            listen: server.listen,
+            source: Source::File { path: Utf8PathBuf::from(path), line: Some(server.line) },
+        }));
     }
     Ok(servers)
 }

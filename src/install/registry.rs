@@ -60,13 +60,7 @@ pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
     let Some(ConfigFile { path, file, generated }) = config_file(host).await? else {
         return Ok(None);
     };
-    match file {
-        File::Read(yml) => Ok(Some(Config { path, yml, generated })),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {obstacle}")))
-        }
-    }
+    Ok(file.or_unknown(&path)?.map(|yml| Config { path, yml, generated }))
 }
 
 /// The same, unless `gitlab.rb` switches the registry of this host off. Its files stay behind then,
@@ -185,11 +179,27 @@ pub async fn listening(host: &Host) -> Result<Option<Sourced<String>>, Unknown> 
 }
 
 fn listening_of(config: &Config) -> Option<Sourced<String>> {
-    let http = &config.yml.http;
-    let is_tcp = |net: &Located<Scalar>| net.value.to_string().starts_with("tcp");
-    let address = http.addr.as_ref().filter(|_| http.net.as_ref().is_none_or(is_tcp))?;
+    let address = config.yml.http.addr.as_ref().filter(|_| is_tcp(config))?;
     let value = address.value.to_string();
     Some(Sourced { value, source: found(&config.path, address) })
+}
+
+/// The Unix socket on which the registry of this host listens instead, as `unix:/path`.
+pub async fn unix_socket(host: &Host) -> Result<Option<String>, Unknown> {
+    let Some(config) = config(host).await? else { return Ok(None) };
+    let address = config.yml.http.addr.as_ref().filter(|_| !is_tcp(&config));
+    Ok(address.map(|address| format!("{UNIX}{}", address.value)))
+}
+
+/// What stands before the path of a socket, in nginx as well.
+const UNIX: &str = "unix:";
+
+/// Nothing is TCP, too.
+fn is_tcp(config: &Config) -> bool {
+    config.yml.http.net.as_ref().is_none_or(|net| {
+        let net = net.value.to_string();
+        net.is_empty() || net.starts_with("tcp")
+    })
 }
 
 /// The address under which GitLab itself asks the registry, for tags and for cleaning up: what
@@ -258,7 +268,7 @@ pub async fn storage(host: &Host) -> Result<Option<Storage>, Unknown> {
     if driver.name == "filesystem" {
         return Ok(Some(Storage::Filesystem(folder(&config.path, parameter("rootdirectory")))));
     }
-    let name = Located { value: driver.name.clone(), line: driver.line, variable: None };
+    let name = driver.located(driver.name.clone());
     Ok(Some(Storage::Other {
         driver: Sourced { source: found(&config.path, &name), value: name.value },
         bucket: text("bucket").or_else(|| text("container")),
@@ -366,4 +376,18 @@ fn files_of_a_registry_that_is_switched_off_are_nobodys() {
         runtime.block_on(in_use(&host)).unwrap().is_some()
     };
     assert!(used("true") && !used("false"));
+}
+
+#[test]
+fn a_socket_of_the_file_system_is_no_address() {
+    let listens = |http: &str| {
+        let yml = format!("http: {http}");
+        let yml = crate::parse::registry_yml::read(yml.as_bytes()).unwrap();
+        let config = Config { path: OWN_CONFIG.into(), yml, generated: false };
+        (listening_of(&config).map(|it| it.value), is_tcp(&config))
+    };
+    assert_eq!(listens("{addr: /run/registry.sock, net: unix}"), (None, false));
+    assert_eq!(listens("{addr: ':5000', net: ''}"), (Some(":5000".to_owned()), true));
+    assert_eq!(listens("{addr: ':5000', net: tcp}"), (Some(":5000".to_owned()), true));
+    assert_eq!(listens("{addr: ':5000'}"), (Some(":5000".to_owned()), true));
 }

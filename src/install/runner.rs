@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::host::files::{File, FileFacts, ReadFile};
+use crate::host::files::{FileFacts, ReadFile};
 use crate::host::{Host, Unknown};
 use crate::parse::runner_toml::RunnerToml;
 
@@ -64,13 +64,9 @@ impl Config {
 /// The configuration of the runner on this host; `None` if there is none.
 pub async fn config(host: &Host) -> Result<Option<Config>, Unknown> {
     for path in [CONFIG, CONFIG_OF_CONTAINER] {
-        match host.ask(ReadFile::<RunnerToml>::at(path)).await? {
-            File::Missing => {}
-            File::Read(toml) => return Ok(Some(Config { path: path.into(), toml })),
-            other => {
-                let obstacle = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {obstacle}")));
-            }
+        let file = host.ask(ReadFile::<RunnerToml>::at(path)).await?;
+        if let Some(toml) = file.or_unknown(path)? {
+            return Ok(Some(Config { path: path.into(), toml }));
         }
     }
     Ok(None)

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{Endpoint, Source, Sourced};
-use crate::host::files::{File, GitlabRb};
+use crate::host::files::GitlabRb;
 use crate::host::{Host, Unknown};
 use crate::parse::gitlab_rb::{self, Setting};
 use crate::parse::value::Value;
@@ -29,14 +29,8 @@ pub enum Written<T> {
 /// What `gitlab.rb` sets; `None` where there is no such file. A file that cannot be understood at
 /// all is [`Unknown`], because nobody can tell what GitLab makes of it.
 pub async fn settings(host: &Host) -> Result<Option<Settings>, Unknown> {
-    match host.ask(GitlabRb { path: GITLAB_RB.into() }).await? {
-        File::Missing => Ok(None),
-        File::Read(settings) => Ok(Some(Settings(settings))),
-        other => {
-            let obstacle = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{GITLAB_RB}: {obstacle}")))
-        }
-    }
+    let file = host.ask(GitlabRb { path: GITLAB_RB.into() }).await?;
+    Ok(file.or_unknown(GITLAB_RB)?.map(Settings))
 }
 
 impl Settings {

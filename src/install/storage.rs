@@ -242,6 +242,32 @@ impl StorageSettings {
         }
     }
 
+    /// The environment variable that supplies a setting, or the section in which it is missing.
+    pub fn variable(&self, path: &[&str]) -> Option<String> {
+        let storage = &self.storage;
+        let dotted = path.join(".");
+        let is_above = |name: &str| dotted == name || dotted.starts_with(&format!("{name}."));
+        if let Some(wrong) = storage.not_mappings.iter().find(|it| is_above(&it.value)) {
+            return wrong.variable.clone();
+        }
+        let of = |setting: &Setting| setting.as_ref().and_then(|it| it.variable.clone());
+        match path {
+            ["delete", ..] => of(&storage.delete_enabled),
+            ["redirect", ..] => of(&storage.redirect_disable),
+            ["cache", ..] => of(&storage.cache_blobdescriptor),
+            ["maintenance", "readonly", ..] => {
+                of(&storage.readonly_enabled).or_else(|| of(&storage.readonly))
+            }
+            ["maintenance", "uploadpurging", ..] => storage.uploadpurging.as_ref()?.variable(),
+            [name, parameters @ ..] => {
+                let driver = storage.drivers.iter().find(|driver| driver.name == *name)?;
+                let place = parameters.first().and_then(|parameter| driver.place(parameter));
+                place.unwrap_or_else(|| driver.located(())).variable
+            }
+            [] => None,
+        }
+    }
+
     /// Where something in the file stands.
     pub fn source<T>(&self, located: &Located<T>) -> Source {
         found(&self.path, located)

@@ -200,11 +200,6 @@ impl Setting {
             Self::Unset => None,
         }
     }
-
-    /// Whether nothing is set here, or `nil`, which is the same to GitLab.
-    pub const fn is_unset(&self) -> bool {
-        matches!(self, Self::Unset | Self::Known { value: Value::Nil, .. })
-    }
 }
 
 /// Evaluates the file `main` and what it includes, as far as `files` has it.

@@ -32,6 +32,7 @@ pub mod nginx;
 mod node;
 pub mod ntp_conf;
 pub mod ntp_packet;
+mod overlay;
 pub mod pem;
 pub mod registries_conf;
 pub mod registry_log;

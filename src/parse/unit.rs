@@ -1,20 +1,17 @@
-//! Units of systemd: how they start a program, and which variables about trust they set for it.
+//! Units of systemd: how they start a program, and which variables they set for it.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use super::setting::Located;
 
-/// What a unit, or a drop-in for it, says of the variables by which Go finds its certificates.
-/// Others, such as proxies with passwords, are not kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TrustVariables {
-    /// `SSL_CERT_FILE`.
-    pub file: Option<Located<String>>,
-    /// `SSL_CERT_DIR`.
-    pub folders: Option<Located<String>>,
+/// What a unit, a drop-in for it, or a file that they name says of a program's environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The variables that were asked for, by name. Others, such as proxies with passwords, are not
+    /// kept.
+    pub variables: BTreeMap<String, Located<String>>,
     /// The files of `EnvironmentFile=`, which outweigh `Environment=`.
-    pub environment_files: Vec<String>,
+    pub files: Vec<String>,
     /// Whether an empty `Environment=` takes away what earlier files set.
     pub emptied: bool,
 }
@@ -69,26 +66,26 @@ pub fn environment_file(text: &str) -> Vec<(String, Located<String>)> {
     found
 }
 
-impl TrustVariables {
+impl Environment {
     /// Reads a unit or a drop-in.
-    pub fn of_unit(text: &str) -> Self {
+    pub fn of_unit(text: &str, is_wanted: fn(&str) -> bool) -> Self {
         let mut found = Self::default();
         for Assignment { key, value, words } in service(text) {
             match (key.as_str(), value.as_str()) {
                 ("Environment", "") => {
-                    let files = std::mem::take(&mut found.environment_files);
-                    found = Self { emptied: true, environment_files: files, ..Self::default() };
+                    found.variables.clear();
+                    found.emptied = true;
                 }
                 ("Environment", _) => {
-                    for word in words {
-                        if let Some((name, value)) = word.value.split_once('=') {
-                            found.assign(name, Located { value: value.to_owned(), ..word.clone() });
-                        }
-                    }
+                    let pairs = words.iter().filter_map(|word| {
+                        let (name, value) = word.value.split_once('=')?;
+                        Some((name.to_owned(), Located { value: value.to_owned(), ..word.clone() }))
+                    });
+                    found.variables.extend(pairs.filter(|(name, _)| is_wanted(name)));
                 }
                 ("EnvironmentFile", value) => {
                     let path = value.strip_prefix('-').unwrap_or(value);
-                    found.environment_files.push(path.to_owned());
+                    found.files.push(path.to_owned());
                 }
                 _ => {}
             }
@@ -97,20 +94,10 @@ impl TrustVariables {
     }
 
     /// Reads a file that `EnvironmentFile=` names.
-    pub fn of_environment_file(text: &str) -> Self {
-        let mut found = Self::default();
-        for (name, value) in environment_file(text) {
-            found.assign(&name, value);
-        }
-        found
-    }
-
-    fn assign(&mut self, name: &str, value: Located<String>) {
-        match name {
-            "SSL_CERT_FILE" => self.file = Some(value),
-            "SSL_CERT_DIR" => self.folders = Some(value),
-            _ => {}
-        }
+    pub fn of_file(text: &str, is_wanted: fn(&str) -> bool) -> Self {
+        let pairs = environment_file(text).into_iter();
+        let variables = pairs.filter(|(name, _)| is_wanted(name)).collect();
+        Self { variables, ..Self::default() }
     }
 }
 
@@ -187,12 +174,16 @@ fn unquoted(value: &str) -> String {
 mod tests {
     use super::*;
 
-    fn unit(text: &str) -> TrustVariables {
-        TrustVariables::of_unit(text)
+    fn is_wanted(name: &str) -> bool {
+        name.starts_with("SSL_CERT_")
     }
 
-    fn file(found: &TrustVariables) -> Option<(&str, Option<u32>)> {
-        found.file.as_ref().map(|it| (it.value.as_str(), it.line))
+    fn unit(text: &str) -> Environment {
+        Environment::of_unit(text, is_wanted)
+    }
+
+    fn file(found: &Environment) -> Option<(&str, Option<u32>)> {
+        found.variables.get("SSL_CERT_FILE").map(|it| (it.value.as_str(), it.line))
     }
 
     #[test]
@@ -203,8 +194,8 @@ mod tests {
              'SSL_CERT_DIR=/c:/d'\nEnvironmentFile=-/etc/default/docker\n",
         );
         assert_eq!(file(&found), Some(("/a b", Some(5))));
-        assert_eq!(found.folders.as_ref().map(|it| it.value.as_str()), Some("/c:/d"));
-        assert_eq!(found.environment_files, ["/etc/default/docker"]);
+        assert_eq!(found.variables["SSL_CERT_DIR"].value, "/c:/d");
+        assert_eq!(found.files, ["/etc/default/docker"]);
         assert!(!format!("{found:?}").contains("secret"));
     }
 
@@ -213,7 +204,7 @@ mod tests {
         let twice = "[Service]\nEnvironment=SSL_CERT_FILE=/a\nEnvironment=SSL_CERT_FILE=/b\n";
         assert_eq!(file(&unit(twice)), Some(("/b", Some(3))));
         let emptied = unit(&format!("{twice}Environment=\n"));
-        assert!(emptied.file.is_none() && emptied.emptied);
+        assert!(emptied.variables.is_empty() && emptied.emptied);
     }
 
     #[test]
@@ -247,15 +238,17 @@ mod tests {
 
     #[test]
     fn environment_files_are_lists_of_assignments() {
-        let text = "# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\"\n";
-        assert_eq!(file(&TrustVariables::of_environment_file(text)), Some(("/a", Some(3))));
+        let read = |text| Environment::of_file(text, is_wanted);
+        let quoted = read("# SSL_CERT_FILE=/no\nTOKEN=secret\nSSL_CERT_FILE=\"/a\" \n");
+        assert_eq!(file(&quoted), Some(("/a", Some(3))));
+        assert_eq!(file(&read("SSL_CERT_FILE= /a b \n")), Some(("/a b", Some(1))));
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_can_be_read(text: String) {
-            TrustVariables::of_unit(&text);
-            TrustVariables::of_environment_file(&text);
+            unit(&text);
+            Environment::of_file(&text, is_wanted);
             service(&text);
             environment_file(&text);
         }

@@ -3,7 +3,8 @@
 use serde::de::DeserializeSeed;
 
 use super::line_index::{LineIndex, Place, ROOT};
-use super::node::{Builder, MERGED_SCALAR, Node, TOO_LARGE};
+use super::node::{Builder, MERGED_SCALAR, Mapping, Node, TOO_LARGE};
+use super::overlay::Overlay;
 use super::setting::{Located, Scalar, Secret, Setting};
 use super::text::{line_number, line_of, refuse_deep_brackets, utf8, without_byte_order_mark};
 use super::{Malformed, scrub};
@@ -22,33 +23,47 @@ pub(super) struct Document {
     root: Node,
     index: LineIndex,
     dialect: Dialect,
+    overlay: Overlay,
 }
 
 impl Document {
     /// Tolerates a byte order mark and CRLF, as libyaml and yaml.v2 do.
     pub(super) fn read(bytes: &[u8], dialect: Dialect) -> Result<Self, Malformed> {
+        Self::read_with(&Builder::yaml(), bytes, dialect)
+    }
+
+    fn read_with(builder: &Builder, bytes: &[u8], dialect: Dialect) -> Result<Self, Malformed> {
         let text = without_byte_order_mark(utf8(bytes)?);
         refuse_deep_brackets(text)?;
         let root = match yaml_serde::Deserializer::from_str(text).next() {
-            Some(document) => {
-                Builder::yaml().deserialize(document).map_err(|error| told(&error, text))?
-            }
+            Some(document) => builder.deserialize(document).map_err(|error| told(&error, text))?,
             None => Node::Null,
         };
-        Ok(Self { root, index: LineIndex::new(text), dialect })
+        Ok(Self { root, index: LineIndex::new(text), dialect, overlay: Overlay::default() })
     }
 
     pub(super) fn root(&self) -> Section<'_> {
-        Section { document: self, node: &self.root, place: Some(ROOT), line: None }
+        Section {
+            document: self,
+            node: &self.root,
+            place: Some(ROOT),
+            line: None,
+            overlay: Some(&self.overlay),
+            variable: None,
+        }
+    }
+
+    /// The tree and the marks on what does not come from the file, to be changed together.
+    pub(super) fn overlay(&mut self) -> (&mut Node, &mut Overlay) {
+        (&mut self.root, &mut self.overlay)
     }
 }
 
-/// A value of an environment variable, which the registry parses as YAML.
-pub(super) fn value_of_variable(text: &str) -> Node {
-    match Document::read(text.as_bytes(), Dialect::Go) {
-        Ok(document) => document.root().resolved(),
-        Err(_) => Node::Text(text.to_owned()),
-    }
+/// The value of an environment variable, which the registry parses as YAML. One builder for all
+/// variables keeps what they cost together within bounds.
+pub(super) fn value_of_variable(builder: &Builder, text: &str) -> Result<Node, Malformed> {
+    let document = Document::read_with(builder, text.as_bytes(), Dialect::Go)?;
+    Ok(document.root().resolved_throughout())
 }
 
 /// What the library's message says, unless it might quote the file.
@@ -102,7 +117,14 @@ pub(super) struct Section<'doc> {
     node: &'doc Node,
     place: Option<Place>,
     line: Option<u32>,
+    /// What variables changed from here on downwards.
+    overlay: Option<&'doc Overlay>,
+    /// The variable that this value comes from.
+    variable: Option<&'doc str>,
 }
+
+/// More than any name has; keys in a file are no longer than YAML allows.
+const LONGEST_NAME: usize = 100;
 
 /// What stands for the value of a key that is not there.
 const ABSENT: &Node = &Node::Null;
@@ -115,11 +137,16 @@ impl<'doc> Section<'doc> {
     }
 
     fn step(&self, key: &str, node: &'doc Node) -> Section<'doc> {
-        let index = &self.document.index;
-        let place = self.place.and_then(|place| index.child(place, key));
+        let document = self.document;
+        let overlay = self.overlay.and_then(|overlay| overlay.below(key));
+        let variable = overlay.and_then(Overlay::variable).or(self.variable);
+        if variable.is_some() {
+            return Section { document, node, place: None, line: None, overlay, variable };
+        }
+        let place = self.place.and_then(|place| document.index.child(place, key));
         // Where the index cannot follow, the line of what is around the key has to do.
-        let line = place.and_then(|place| index.line(place)).or(self.line);
-        Section { document: self.document, node, place, line }
+        let line = place.and_then(|place| document.index.line(place)).or(self.line);
+        Section { document, node, place, line, overlay, variable }
     }
 
     /// Keys and values, by key. Nothing if this is not a mapping.
@@ -139,6 +166,11 @@ impl<'doc> Section<'doc> {
         self.line
     }
 
+    /// Something with the place of this value.
+    pub(super) fn located<T>(&self, value: T) -> Located<T> {
+        Located { value, line: self.line, variable: self.variable.map(ToOwned::to_owned) }
+    }
+
     pub(super) fn is_null(&self) -> bool {
         *self.node == Node::Null
     }
@@ -153,7 +185,7 @@ impl<'doc> Section<'doc> {
 
     /// The value, with the words that YAML 1.1 takes for booleans made so.
     fn resolved(&self) -> Node {
-        if let Node::Text(word) = self.node
+        if let (Node::Text(word), None) = (self.node, self.variable)
             && !self.place.is_some_and(|place| self.document.index.quoted(place))
             && let Some(value) = boolean_word(word, self.document.dialect)
         {
@@ -162,9 +194,27 @@ impl<'doc> Section<'doc> {
         self.node.clone()
     }
 
+    /// The same for all that is in it.
+    fn resolved_throughout(&self) -> Node {
+        match self.node {
+            Node::List(_) => {
+                Node::List(self.elements().map(|it| it.resolved_throughout()).collect())
+            }
+            Node::Mapping(Mapping { duplicates, .. }) => {
+                let entries = self.entries();
+                let entries = entries.map(|(key, it)| (key.to_owned(), it.resolved_throughout()));
+                Node::Mapping(Mapping {
+                    entries: entries.collect(),
+                    duplicates: duplicates.clone(),
+                })
+            }
+            _ => self.resolved(),
+        }
+    }
+
     /// This value as a setting.
     pub(super) fn setting(&self) -> Setting {
-        Some(Located::at(self.line, self.resolved().scalar()?))
+        Some(self.located(self.resolved().scalar()?))
     }
 
     /// The value of a key as a setting.
@@ -179,7 +229,7 @@ impl<'doc> Section<'doc> {
             Node::Text(text) => Scalar::Text(scrub::url(text)),
             _ => return section.setting(),
         };
-        Some(Located::at(section.line, scalar))
+        Some(section.located(scalar))
     }
 
     /// What may be known of a secret. A list or a mapping in its place counts as set.
@@ -191,28 +241,30 @@ impl<'doc> Section<'doc> {
                 node.raw().map_or(Secret { set: true, fingerprint: None }, |raw| Secret::of(&raw))
             }
         };
-        Some(Located::at(section.line, secret))
+        Some(section.located(secret))
     }
 
     /// The names of the keys, with their lines.
     pub(super) fn names(&self) -> Vec<Located<String>> {
-        self.entries().map(|(key, value)| Located::at(value.line, scrub::value(key))).collect()
+        self.entries().map(|(key, value)| value.located(scrub::value(key))).collect()
     }
 
     /// What is chosen in a section that names one of several kinds: its keys, or the one name
     /// that stands in place of a mapping (`storage: inmemory`).
     pub(super) fn choices(&self) -> Vec<Located<String>> {
         match self.node.raw() {
-            Some(name) => vec![Located::at(self.line, scrub::value(&name))],
+            Some(name) => {
+                let name = scrub::value(&name).chars().take(LONGEST_NAME).collect();
+                vec![self.located(name)]
+            }
             None => self.names(),
         }
     }
 
     /// The scalars of a list as text, scrubbed; a lone scalar counts as a list of one.
     pub(super) fn texts(&self) -> Vec<Located<String>> {
-        let show = |section: Section<'_>| {
-            Some(Located::at(section.line, section.resolved().scalar()?.to_string()))
-        };
+        let show =
+            |section: Section<'_>| Some(section.located(section.resolved().scalar()?.to_string()));
         if self.is_list() {
             self.elements().filter_map(show).collect()
         } else {

@@ -22,6 +22,7 @@ const ALL: &str =
 
 const BUNDLE: &str = "/var/opt/gitlab/registry/gitlab-registry.crt";
 const KEY: &str = "/var/opt/gitlab/gitlab-rails/etc/gitlab-registry.key";
+const ENVIRONMENT: &str = "/opt/gitlab/etc/registry/env";
 const CRONTAB: &str = "/etc/cron.d/registry-garbage-collect";
 const WEEKLY: &str = "5 4 * * 0 root gitlab-ctl registry-garbage-collect\n";
 
@@ -88,6 +89,12 @@ impl Ground {
         server.write(BUNDLE, &self.bundle);
         server.must("chown", &["registry:registry", BUNDLE]);
         server.must("sh", &["-c", &format!("cat > {CONFIG} <<'X'\n{}X", self.config)]);
+        server.must("rm", &["-rf", ENVIRONMENT]);
+    }
+
+    /// A variable in the registry's environment, where the Linux package keeps it.
+    fn variable(&self, name: &str, value: &str) {
+        self.lab.server.write(&format!("{ENVIRONMENT}/REGISTRY_{name}"), format!("{value}\n"));
     }
 
     /// The configuration with one thing exchanged.
@@ -109,7 +116,9 @@ impl Ground {
     fn start(&self) -> Start {
         let server = &self.lab.server;
         let wait = format!(
-            "timeout 20 setpriv --reuid registry --regid registry --clear-groups {REGISTRY} serve \
+            "for file in {ENVIRONMENT}/REGISTRY_*; do\n\
+             [ -e \"$file\" ] && export \"${{file##*/}}=$(head -n 1 \"$file\")\"\ndone\n\
+             timeout 20 setpriv --reuid registry --regid registry --clear-groups {REGISTRY} serve \
              {CONFIG} > /run/registry.log 2>&1 & pid=$!\n\
              while kill -0 $pid 2> /dev/null; do\n\
              grep -q 'listening on' /run/registry.log && {{ kill $pid; wait $pid; exit 3; }}\n\
@@ -283,6 +292,99 @@ fn the_registry_does_not_start_with_half_a_purge() {
     refuses("null", "must contain additional keys");
     ground.config("\"delete\":{\"enabled\":true}", "\"delete\":true");
     ground.refuses("delete", GARBAGE, "delete-not-mapping", "unmarshal errors");
+}
+
+/// Checks that judge what variables may change.
+const OVERRIDDEN: [&str; 6] = [
+    ISSUER,
+    GARBAGE,
+    SETTINGS,
+    "registry/notifications",
+    "registry/storage-driver",
+    "registry/read-only",
+];
+
+#[test]
+fn variables_change_what_the_registry_does_and_what_is_said_of_it() {
+    let Some(ground) = Ground::new() else { return };
+    // What each says, and what the registry says if it does not start.
+    let judge = |variables: &[(&str, &str)], expected: &[(&str, &str)], words: Option<&str>| {
+        for (name, value) in variables {
+            ground.variable(name, value);
+        }
+        let report = Report::on(&OVERRIDDEN.join(","), &ground.lab.server, &[]);
+        for check in OVERRIDDEN {
+            let of_check = expected.iter().filter(|(id, _)| *id == check);
+            let codes: Vec<_> = of_check.map(|(_, code)| (*code).to_owned()).collect();
+            assert_eq!(report.codes(check), codes, "{variables:?}: {check}: {}", report.ran);
+        }
+        match (ground.start(), words) {
+            (Start::Listens, None) => {}
+            (Start::Refused(log), Some(words)) => assert!(log.contains(words), "{log}"),
+            (Start::Listens, Some(_)) => panic!("{variables:?}: the registry starts"),
+            (Start::Refused(log), None) => panic!("{variables:?}: {log}"),
+        }
+        ground.mend();
+    };
+    let (notifications, driver, read_only) = (OVERRIDDEN[3], OVERRIDDEN[4], OVERRIDDEN[5]);
+    let no_keys = Some("config key must contain additional keys");
+
+    let half = [(GARBAGE, "error purging-incomplete"), (driver, "error purging-incomplete")];
+    judge(&[("STORAGE_MAINTENANCE_UPLOADPURGING_AGE", "1h")], &half, no_keys);
+    let whole = [("STORAGE_MAINTENANCE_UPLOADPURGING", "{enabled: true, interval: 24h}")];
+    judge(&whole, &half, Some("age missing"));
+    let endpoint = "[{name: a, url: 'https://127.0.0.1:1/e', timeout: '500', headers: {A: [b]}}]";
+    judge(
+        &[("NOTIFICATIONS_ENDPOINTS", endpoint)],
+        &[(notifications, "error refused"), (notifications, "error duration-unreadable")],
+        Some("unmarshal errors"),
+    );
+    let mistyped = [(SETTINGS, "error mistyped")];
+    judge(&[("HTTP_HEADERS", "{X-A: nosniff}")], &mistyped, Some("unmarshal errors"));
+    judge(&[("HTTP_RELATIVEURLS", "'true'")], &mistyped, Some("unmarshal errors"));
+    judge(&[("HEALTH_STORAGEDRIVER_INTERVAL", "10d")], &mistyped, Some("unmarshal errors"));
+    let malformed = [(SETTINGS, "error variable-malformed")];
+    judge(&[("HTTP_HOST", "'https://a")], &malformed, Some("unexpected end of stream"));
+    judge(&[("PORT", "'https://a")], &[], None);
+    let option = [(ISSUER, "error option-not-text")];
+    judge(&[("AUTH_TOKEN_ISSUER", "5")], &option, Some("valid option string"));
+    let several = [(driver, "error two-drivers")];
+    judge(&[("STORAGE_S3_BUCKET", "a")], &several, Some("multiple storage drivers"));
+    let malformed =
+        [(read_only, "error readonly-malformed"), (driver, "error readonly-not-a-section")];
+    judge(&[("STORAGE_MAINTENANCE_READONLY", "true")], &malformed, no_keys);
+    judge(&[("STORAGE_MAINTENANCE_READONLY_ENABLED", "true")], &malformed, no_keys);
+
+    judge(&[("PORT", "tcp://10.0.0.1:5000"), ("SERVICE_HOST", "10.0.0.1")], &[], None);
+    judge(&[("VERSION", "0.2")], &[], None);
+    judge(&[("LOG_LEVEL", "DEBUG")], &[], None);
+    let deletes = [(GARBAGE, "warning deletes-disabled")];
+    judge(&[("STORAGE_DELETE_ENABLED", "no")], &deletes, None);
+    let schema1 = [(SETTINGS, "notice schema1")];
+    judge(&[("COMPATIBILITY_SCHEMA1_ENABLED", "true")], &schema1, None);
+    ground.storage("\"maintenance\":{\"readonly\":{}}");
+    judge(&[], &[], None);
+    // Variables do not reach into what the file says there.
+    ground.storage(
+        "\"maintenance\":{\"uploadpurging\":{\"enabled\":true,\"age\":\"168h\",\"interval\":\"24h\",\
+         \"dryrun\":false}}",
+    );
+    judge(&[("STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "false")], &[], None);
+}
+
+#[test]
+fn whoever_is_in_the_run_tells_why_nobody_answers() {
+    let Some(ground) = Ground::new() else { return };
+    let (driver, read_only) = (OVERRIDDEN[4], OVERRIDDEN[5]);
+    ground.storage("\"maintenance\":{\"readonly\":true}");
+    let cause = |checks: &str, of: &str, subject: &str| {
+        let report = Report::on(checks, &ground.lab.server, &[]);
+        let finding = report.findings(of).into_iter().find(|it| it[2].contains(subject));
+        finding.map_or_else(|| panic!("{}", report.ran), |it| it[3].to_owned())
+    };
+    assert_eq!(cause(&format!("{driver},{API}"), API, "127.0.0.1:5000"), driver);
+    let all = format!("{driver},{API},{read_only}");
+    assert_eq!(cause(&all, driver, CONFIG), read_only);
 }
 
 #[test]

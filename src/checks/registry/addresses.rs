@@ -7,6 +7,10 @@ use crate::checks::{Cause, Finding, Stop, Verdict, docs};
 use crate::host::Host;
 use crate::install::{self, Endpoint, Source, Sourced};
 
+/// Why nothing is asked.
+pub(super) const NONE: &str = "no registry is configured on this host";
+pub(super) const UNIX: &str = "the registry listens on a Unix socket alone, which is not asked";
+
 /// The addresses to be examined; what is wrong with an address as it is written is in the verdict.
 pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<Examined>, Stop> {
     let external = install::registry::external(host).await;
@@ -16,8 +20,9 @@ pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<
     let internal = install::registry::internal(host).await.ok().flatten();
     let api = install::registry::api_url(host).await;
     let api = verdict.told("the address at which GitLab asks the registry", api).flatten();
+    let unix = install::registry::unix_socket(host).await.ok().flatten();
     if external.is_none() && listening.is_none() && api.is_none() && verdict.untold.is_empty() {
-        return Err(Stop::not_applicable("no registry is configured on this host"));
+        return Err(Stop::not_applicable(if unix.is_some() { UNIX } else { NONE }));
     }
     let keeper = Keeper::of(host).await;
     let unreadable = listening.as_ref().filter(|_| internal.is_none());
@@ -26,7 +31,7 @@ pub(super) async fn addresses(host: &Host, verdict: &mut Verdict) -> Result<Vec<
     // A flag may name the registry of another host, which this host's own does not stand behind.
     let is_own = external.as_ref().is_some_and(|it| !matches!(it.source, Source::Flag(_)));
     let own = internal.as_ref().map(|inner| inner.value.socket());
-    let behind = own.or_else(|| listening.map(|address| address.value));
+    let behind = own.or_else(|| listening.map(|address| address.value)).or(unix);
     let same = |a: &Endpoint, other: Option<&Sourced<Endpoint>>| {
         other.is_some_and(|other| is_same(a, &other.value))
     };

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use futures::future::join;
 
+use super::addresses::{NONE, UNIX};
 use super::examined::{Examined, Side};
 use super::keeper::Keeper;
 use crate::checks::Stop;
@@ -63,7 +64,8 @@ impl Subject {
         };
         let internal = if is_own { install::registry::internal(host).await? } else { None };
         if external.is_none() && internal.is_none() {
-            return Err(Stop::not_applicable("no registry is configured on this host"));
+            let unix = if is_own { install::registry::unix_socket(host).await? } else { None };
+            return Err(Stop::not_applicable(if unix.is_some() { UNIX } else { NONE }));
         }
         let internal = match internal {
             Some(it) if install::registry::out_of_reach(host, &it.value).await.is_none() => {

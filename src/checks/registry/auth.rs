@@ -2,8 +2,8 @@
 
 mod judge;
 
-use super::asking::{Asking, Subject};
-use crate::checks::{Stop, Verdict, check};
+use super::asking::{Asking, Heard, Subject};
+use crate::checks::{Finding, Stop, Verdict, check};
 use crate::host::Host;
 use crate::install;
 use judge::{Case, Place, written};
@@ -57,38 +57,45 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         has_rails,
         keeper: subject.keeper,
     };
-    match asking {
-        Asking::Heard(all) => {
-            for heard in &all {
-                let lines: Vec<_> = heard.response.all("www-authenticate").collect();
-                let place = Place::Heard { endpoint: &heard.endpoint, address: heard.address };
-                for finding in case(place).judge(heard.response.status, &lines) {
-                    // Several addresses of one name mostly say the same.
-                    let known = |it: &crate::checks::Finding| it.message == finding.message;
-                    if !verdict.findings.iter().any(known) {
-                        verdict.add([finding]);
-                    }
-                }
-            }
+    if let Asking::Heard(all) = &asking {
+        for heard in all {
+            let place = Place::Heard { endpoint: &heard.endpoint, address: heard.address };
+            add_unknown(&mut verdict, told(&case(place), heard));
         }
-        Asking::Silent | Asking::LeftOut(_) => {
-            if let Some(config) = &config {
-                let (status, lines) = written(config);
-                let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-                verdict.add(case(Place::Written).judge(status, &lines));
-            }
-            // A file that says the right thing is enough only where nothing else was wanted.
-            let stop = match asking {
-                Asking::LeftOut(why) if config.is_none() => Some(why),
-                Asking::Silent => {
-                    Some("the registry does not answer (registry/api says why)".to_owned())
-                }
-                _ => None,
-            };
-            if let Some(why) = stop.filter(|_| verdict.findings.is_empty()) {
-                return Err(Stop::NotApplicable(why));
-            }
+        return Ok(verdict);
+    }
+    if let Some(config) = &config {
+        let (status, lines) = written(config);
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        verdict.add(case(Place::Written).judge(status, &lines));
+    }
+    match unheard(asking, config.is_some()).filter(|_| verdict.findings.is_empty()) {
+        Some(why) => Err(Stop::NotApplicable(why)),
+        None => Ok(verdict),
+    }
+}
+
+/// The findings on what the registry answers.
+fn told(case: &Case<'_>, heard: &Heard) -> Vec<Finding> {
+    let lines: Vec<_> = heard.response.all("www-authenticate").collect();
+    case.judge(heard.response.status, &lines)
+}
+
+/// Several addresses of one name mostly say the same.
+fn add_unknown(verdict: &mut Verdict, findings: Vec<Finding>) {
+    for finding in findings {
+        if verdict.findings.iter().all(|it| it.message != finding.message) {
+            verdict.add([finding]);
         }
     }
-    Ok(verdict)
+}
+
+/// Why nothing was heard. A file that says the right thing is enough only where nothing else was
+/// wanted.
+fn unheard(asking: Asking, has_config: bool) -> Option<String> {
+    match asking {
+        Asking::LeftOut(why) if !has_config => Some(why),
+        Asking::Silent => Some("the registry does not answer (registry/api says why)".to_owned()),
+        Asking::LeftOut(_) | Asking::Heard(_) => None,
+    }
 }

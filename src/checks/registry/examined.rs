@@ -31,7 +31,7 @@ pub(super) enum Side {
     /// By nginx and GitLab: the registry itself.
     Internal,
     /// By GitLab, at an address that is neither; where the registry of this host listens as
-    /// `host:port`, if there is one, or what is written in place of that.
+    /// `host:port` or `unix:/path`, if there is one, or what is written in place of that.
     Api(Option<String>),
 }
 
@@ -169,8 +169,17 @@ impl Service for Examined {
         let message = format!(
             "nothing listens where GitLab asks for the registry: it listens at {own} on this host"
         );
+        let finding = self.error("refused", message);
+        if own.starts_with("unix:") {
+            return Some(self.keeper.configure(
+                finding,
+                "GitLab asks the registry over TCP alone",
+                &format!("registry['registry_http_addr'] = \"{}\"", self.endpoint.socket()),
+                &format!("http.addr: {}, without http.net,", self.endpoint.socket()),
+            ));
+        }
         let right = Endpoint::listening(own)?.to_string();
-        Some(self.rewrite(self.error("refused", message), &right, Some(&right)))
+        Some(self.rewrite(finding, &right, Some(&right)))
     }
 
     fn listen(&self, finding: Finding) -> Finding {

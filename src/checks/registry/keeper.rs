@@ -101,9 +101,28 @@ impl Keeper {
             ),
             Self::Systemd => finding.remedy(
                 format!("Take {variable} out of the registry's environment, and restart it."),
-                ["sudo systemctl restart docker-registry"],
+                ["systemctl cat docker-registry", "sudo systemctl restart docker-registry"],
             ),
         }
+    }
+
+    /// Where such a variable is written, and how a change of it is put into effect.
+    pub(super) fn place_of_variable(self, variable: &str) -> (String, Vec<String>) {
+        let (place, commands): (_, &[&str]) = match self {
+            Self::Package | Self::Elsewhere => (
+                format!("{variable} in registry['env'] of /etc/gitlab/gitlab.rb"),
+                &[
+                    "sudoedit /etc/gitlab/gitlab.rb",
+                    "sudo gitlab-ctl reconfigure",
+                    "sudo gitlab-ctl restart registry",
+                ],
+            ),
+            Self::Systemd => (
+                format!("{variable} in the registry's environment"),
+                &["systemctl cat docker-registry", "sudo systemctl restart docker-registry"],
+            ),
+        };
+        (place, commands.iter().map(|it| (*it).to_owned()).collect())
     }
 
     /// The settings have to be edited; `what` is a clause.

@@ -25,8 +25,8 @@ check! {
     ///
     /// ## What is looked at
     ///
-    /// `notifications.endpoints` in the registry's `config.yml`, endpoints that are disabled left
-    /// out, and in `/etc/gitlab/gitlab.rb` the deprecated `threshold`. Each URL is tried in stages:
+    /// `notifications.endpoints` in the registry's `config.yml`, with the environment variables that
+    /// override it and without endpoints that are disabled, and in `/etc/gitlab/gitlab.rb` the deprecated `threshold`. Each URL is tried in stages:
     /// its name, a connection to every address, a TLS handshake, and one `GET`. No event is ever
     /// sent, so whether a receiver accepts one stays open: any answer of its own will do.
     ///
@@ -40,8 +40,8 @@ check! {
     "registry/notifications": "notification endpoints are sound"
 }
 
-/// What the registry overrides the list with, which is not interpreted.
-const VARIABLE: &str = "REGISTRY_NOTIFICATIONS";
+/// What some versions of the registry change single endpoints with.
+const VARIABLE: &str = "REGISTRY_NOTIFICATIONS_ENDPOINTS_";
 
 async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
@@ -58,7 +58,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     };
     let overruled = &config.yml.environment.not_interpreted;
     if let Some(name) = overruled.iter().find(|name| name.starts_with(VARIABLE)) {
-        let why = format!("the environment variable {name} changes them in a way not followed");
+        let why = format!("only some registries heed the environment variable {name}");
         verdict.untold("notification endpoints", Unknown::Unreadable(why));
     }
     let endpoints: Vec<_> = config.yml.notifications.iter().filter(|it| !is_disabled(it)).collect();

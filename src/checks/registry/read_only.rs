@@ -4,11 +4,12 @@ use super::asking::{Asking, Subject};
 use super::keeper::Keeper;
 use super::passes::{self, LoggedIn, Pass};
 use super::realm::Realm;
-use super::startup::setting_cause;
+use super::startup::refused_setting;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::network::{Asking as Ask, PingReply, Response};
 use crate::host::processes::GarbageCollectors;
 use crate::host::{Host, Unknown};
+use crate::install::gitlab::found;
 use crate::install::registry::Config;
 use crate::install::{self, Sourced};
 use crate::parse::setting::{Located, Scalar};
@@ -195,20 +196,20 @@ impl Judged<'_> {
         let whole = storage.readonly.as_ref()?;
         let is_good = match &storage.readonly_enabled {
             Some(enabled) => enabled.value.as_bool().is_some(),
-            None => false,
+            // An empty mapping leaves it off.
+            None => whole.value == Scalar::Mapping,
         };
         if is_good {
             return None;
         }
         let message = "storage.maintenance.readonly has to hold 'enabled' with true or false: the \
                        registry does not start";
-        let line = storage.readonly_enabled.as_ref().or(Some(whole)).and_then(|it| it.line);
-        let finding = Finding::error("readonly-malformed", config.path.as_str(), message)
-            .evidence(Evidence::new("readonly", &whole.value).at(config.path.as_str(), line))
-            .explains(Cause::Startup(self.socket.clone()))
-            .explains(setting_cause("storage.maintenance.readonly"))
-            .docs(docs::REGISTRY);
         let setting = storage.readonly_enabled.as_ref().unwrap_or(whole);
+        let finding = Finding::error("readonly-malformed", config.path.as_str(), message)
+            .evidence(found(&config.path, setting).evidence("readonly", &whole.value))
+            .explains(Cause::Startup(self.socket.clone()))
+            .explains(refused_setting("storage.maintenance.readonly"))
+            .docs(docs::REGISTRY);
         if let Some(variable) = &setting.variable {
             return Some(self.keeper.unset_variable(finding, variable));
         }
@@ -294,6 +295,7 @@ mod tests {
     use super::*;
     use crate::checks::path::tests::response;
     use crate::host::network::Body;
+    use crate::parse::registry_yml::{Variables, read_with};
 
     fn judged(file: &str, rb: Option<bool>, live: Option<bool>) -> Option<String> {
         let yml = crate::parse::registry_yml::read(file.as_bytes()).unwrap();
@@ -329,7 +331,9 @@ mod tests {
 
     #[test]
     fn a_setting_that_the_registry_refuses_is_an_error() {
-        for value in ["true", "{}", "{enabled: 'true'}", "{enabled: yes please}"] {
+        let empty = "storage: {maintenance: {readonly: {}}}";
+        assert_eq!(judged(empty, None, None), None);
+        for value in ["true", "{enabled: 'true'}", "{enabled: yes please}"] {
             let file = format!("storage: {{maintenance: {{readonly: {value}}}}}");
             assert_eq!(
                 judged(&file, None, None).as_deref(),
@@ -346,9 +350,9 @@ mod tests {
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "true"),
             ("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true"),
         ] {
-            let mut yml = crate::parse::registry_yml::read(b"storage: {filesystem: }").unwrap();
-            let variables = [(variable.to_owned(), value.to_owned())].into();
-            crate::parse::registry_yml::apply_environment(&mut yml, &variables);
+            let values = [(variable.to_owned(), value.to_owned())].into();
+            let variables = Variables { values, ..Variables::default() };
+            let yml = read_with(b"storage: {filesystem: }", &variables).unwrap();
             let config = Config { path: "/config.yml".into(), yml, generated: true };
             let judged = Judged {
                 config: Some(&config),

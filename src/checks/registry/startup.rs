@@ -23,6 +23,11 @@ pub(super) fn setting_cause(name: &str) -> Cause {
     Cause::Setting(format!("registry {name}"))
 }
 
+/// A setting for which the registry does not start, as what several checks tell.
+pub(super) fn refused_setting(name: &str) -> Cause {
+    Cause::Refusal(format!("registry {name}"))
+}
+
 /// The registry's configuration, its findings, and what they explain.
 pub(super) struct Configured<'a> {
     pub(super) config: &'a Config,

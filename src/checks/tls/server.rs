@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::checks::reach::chains;
+use crate::checks::reload::reload;
 use crate::checks::{Evidence, Stop, Verdict};
-use crate::host::files::{Directory, File, FileFacts, ReadFile, TrustFile};
+use crate::host::files::{Directory, FileFacts, ReadFile, TrustFile};
 use crate::host::{Host, Unknown};
 use crate::install::certificates::{self, Pair, User};
 use crate::install::{self, Endpoint, Source, Sourced};
@@ -219,28 +220,16 @@ async fn by_name(host: &Host, endpoint: &Endpoint) -> Result<Option<ChainFile>, 
 async fn read(host: &Host, pair: Pair) -> Result<Option<ChainFile>, Unknown> {
     let reload = reload(&pair);
     let (path, key) = (pair.certificate.value, pair.key.value);
-    let unreadable = |why: &str| Unknown::Unreadable(format!("{path}: {why}"));
-    let file = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
-        File::Missing => return Ok(None),
-        File::Read(file) => file,
-        other => return Err(unreadable(&other.obstacle().unwrap_or_default())),
-    };
+    let file = host.ask(ReadFile::<TrustFile>::at(path.clone())).await?;
+    let Some(file) = file.or_unknown(&path)? else { return Ok(None) };
     // nginx reads the file with OpenSSL and sends every certificate in it.
     let taken = file.openssl.taken.iter().take(MOST_CERTIFICATES);
     let chain: Vec<_> = taken.filter_map(|&at| file.certificates.get(at).cloned()).collect();
     if chain.is_empty() {
-        return Err(unreadable("no certificate in it can be read"));
+        let why = format!("{path}: no certificate in it can be read");
+        return Err(Unknown::Unreadable(why));
     }
     Ok(Some(ChainFile { path, key, chain, reload }))
-}
-
-fn reload(pair: &Pair) -> &'static str {
-    let own_nginx = |path: &Utf8PathBuf| path.starts_with("/etc/nginx");
-    match (&pair.certificate.source, pair.user) {
-        (_, User::Registry) => "sudo gitlab-ctl restart registry",
-        (Source::File { path, .. }, _) if own_nginx(path) => "sudo systemctl reload nginx",
-        _ => "sudo gitlab-ctl hup nginx",
-    }
 }
 
 fn distinct(chains: Vec<(SocketAddr, Vec<Der>)>) -> Vec<Shown> {

@@ -4,8 +4,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::client::{GoClient, Intermediates, Lack, Seen, Target, Unread, is_about_authority};
-use crate::checks::Remedy;
 use crate::checks::shell::{convert, word};
+use crate::checks::{Remedy, reload};
 use crate::install::Endpoint;
 use crate::parse::certificate::Certificate;
 use crate::trust::{Fault, Verdict};
@@ -111,8 +111,14 @@ impl Refusal<'_> {
         };
         Remedy {
             advice: advice.to_owned(),
-            commands: vec![append(&print, file), "sudo gitlab-ctl hup nginx".to_owned()],
+            commands: vec![append(&print, file), self.reload().to_owned()],
         }
+    }
+
+    /// The command after which the server shows another certificate. Of a server elsewhere nothing
+    /// is known but that it is GitLab's.
+    fn reload(&self) -> &'static str {
+        self.seen.source.map_or(reload::PACKAGE, |source| reload::reload(&source.pair))
     }
 
     /// Nobody here has it.
@@ -122,8 +128,8 @@ impl Refusal<'_> {
         let name = self.client.name;
         let file = self.seen.source.map(|source| source.pair.certificate.value.as_str());
         let file = file.unwrap_or("the server's certificate file");
-        let send =
-            format!("append the certificate of '{issuer}' to {file}, and run gitlab-ctl hup nginx");
+        let reload = self.reload();
+        let send = format!("append the certificate of '{issuer}' to {file}, and run {reload}");
         let put = format!("put the root certificate above '{issuer}' into {target}");
         let advice = match (self.seen.shown.chain.len(), self.client.files.is_empty()) {
             (1, false) => format!(
@@ -235,7 +241,7 @@ impl Refusal<'_> {
             word(key.as_str()),
             word(certificate.as_str())
         );
-        let mut commands = vec![make, "sudo gitlab-ctl hup nginx".to_owned()];
+        let mut commands = vec![make, self.reload().to_owned()];
         let source = if here.is_some() {
             print_file(&certificate)
         } else {
@@ -259,8 +265,8 @@ impl Refusal<'_> {
         let ask = format!(
             "let the CA issue a certificate with subjectAltName {names}, for a server \
              (serverAuth), with an RSA key of 2048 bits or more or an EC key, and signed with \
-             SHA-256; put it with its intermediate certificates into the server's file, and run \
-             gitlab-ctl hup nginx"
+             SHA-256; put it with its intermediate certificates into the server's file, and run {}",
+            self.reload()
         );
         let advice = self.unless_the_clock(&ask);
         // The request goes to the CA, which answers with the certificate.

@@ -183,9 +183,6 @@ async fn read(host: &Host, path: &Utf8Path) -> Result<Option<(Utf8PathBuf, Trust
         File::Read(file) => Some((path.to_owned(), file)),
         // The runner goes on with the system's store alone, without a line in its log.
         File::Missing | File::NotAFile(_) => None,
-        other => {
-            let why = other.obstacle().unwrap_or_default();
-            return Err(Unknown::Unreadable(format!("{path}: {why}")));
-        }
+        other => return Err(other.unknown(path)),
     })
 }

@@ -29,6 +29,9 @@ const TEE: [&str; 3] = ["tee", "-a", "--append"];
 /// More targets than a system has.
 const MAX_WISHES: usize = 256;
 
+/// More commands than anybody schedules: every one is judged, and may be told.
+const MAX_RUNS: usize = 256;
+
 /// More scripts than crontabs call.
 const MAX_SCRIPTS: usize = 64;
 
@@ -39,7 +42,7 @@ pub struct GarbageSchedule;
 /// The commands that were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GarbageRuns {
-    /// Sorted by file and line.
+    /// Sorted by file and line. Of too many the first, and `unread` names the file of the next.
     pub runs: Vec<GarbageRun>,
     /// What could not be read.
     pub unread: BTreeSet<Unread>,
@@ -115,14 +118,19 @@ fn look(scope: &Scope) -> GarbageRuns {
     let mut unread = for_each_crontab(scope, |path, text| {
         for (line, text) in lines(text) {
             match command(text, false) {
-                Some(command) => runs.push(command.at(path, line, schedule(text))),
-                None => called.extend(scripts(text).map(|script| Call {
-                    script,
-                    path: path.to_owned(),
-                    line,
-                    schedule: schedule(text),
-                    outputs: outputs(text),
-                })),
+                Some(command) if runs.len() <= MAX_RUNS => {
+                    runs.push(command.at(path, line, schedule(text)));
+                }
+                None if called.len() < MAX_SCRIPTS => {
+                    called.extend(scripts(text).map(|script| Call {
+                        script,
+                        path: path.to_owned(),
+                        line,
+                        schedule: schedule(text),
+                        outputs: outputs(text),
+                    }));
+                }
+                _ => {}
             }
         }
     });
@@ -146,6 +154,11 @@ fn look(scope: &Scope) -> GarbageRuns {
     }
     runs.extend(timers(scope, &mut unread));
     runs.sort();
+    if let Some(next) = runs.get(MAX_RUNS) {
+        let why = format!("more than {MAX_RUNS} commands collect the registry's garbage");
+        unread.insert(Unread { path: next.path.to_string(), why: Unknown::Unreadable(why) });
+    }
+    runs.truncate(MAX_RUNS);
     GarbageRuns { runs, unread }
 }
 
@@ -315,6 +328,21 @@ mod tests {
         assert_eq!(found.runs[3].calendar.as_deref(), Some("Sun 04:05"));
         assert_eq!(found.runs[4].calendar, None);
         assert!(!serde_json::to_string(&found).unwrap().contains("hush"));
+    }
+
+    #[test]
+    fn of_too_many_commands_the_first_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let cron = folder.path().join("etc/cron.d");
+        fs::create_dir_all(&cron).unwrap();
+        for file in ["a", "b"] {
+            let line = "1 2 3 4 5 root registry garbage-collect c\n";
+            fs::write(cron.join(file), line.repeat(MAX_RUNS)).unwrap();
+        }
+        let root = Utf8PathBuf::try_from(folder.path().to_owned()).unwrap();
+        let found = look(&Scope { root: Some(root), ..Scope::live() });
+        assert_eq!((found.runs.len(), found.unread.len()), (MAX_RUNS, 1));
+        assert_eq!(found.unread.first().unwrap().path, "/etc/cron.d/b");
     }
 
     proptest! {

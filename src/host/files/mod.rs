@@ -25,10 +25,14 @@ mod service_trust;
 mod system_trust;
 mod trust_file;
 mod unit_files;
+mod unit_variables;
 mod walk;
+
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
+use super::Unknown;
 use crate::parse::Malformed;
 
 pub use directory::{Directory, Entry, Listing};
@@ -112,6 +116,21 @@ impl<T> File<T> {
             }
             Self::Malformed(Malformed { line: None, message }) => Some(message.clone()),
         }
+    }
+
+    /// What the file says; `None` where it is missing. What stands in the way of reading leaves it
+    /// unknown.
+    pub fn or_unknown(self, path: impl Display) -> Result<Option<T>, Unknown> {
+        match self {
+            Self::Missing => Ok(None),
+            Self::Read(content) => Ok(Some(content)),
+            other => Err(other.unknown(path)),
+        }
+    }
+
+    /// Why nothing is known of what the file says, if something stands in the way.
+    pub fn unknown(&self, path: impl Display) -> Unknown {
+        Unknown::Unreadable(format!("{path}: {}", self.obstacle().unwrap_or_default()))
     }
 }
 

@@ -97,9 +97,9 @@ pub struct TrustedFile {
 /// A variable of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    /// `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+    /// Its name, such as `SSL_CERT_FILE`.
     pub name: String,
-    /// A path, or several with colons between them.
+    /// What it is set to. Of one that may be secret no answer holds it.
     pub value: String,
     /// Where it is set, absolute.
     pub path: Utf8PathBuf,

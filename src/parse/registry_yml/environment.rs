@@ -1,19 +1,31 @@
 //! The environment variables that override `config.yml`.
 //!
 //! The registry derives their names from the fields of its own structures: `REGISTRY_`, then the
-//! field names in upper case with `_` between. Values are parsed as YAML. Less specific names
-//! apply first, which is the order of a sorted map.
+//! field names in upper case with `_` between, so that no key with a `_` of its own is within
+//! reach. Values are parsed as YAML. Less specific names apply first, which is the order of a
+//! sorted map (Distribution, `configuration/parser.go`).
+//!
+//! Variables change the document before anything is read from it: whatever is read is in effect.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::storage::{Driver, NOT_DRIVERS};
-use super::{RegistryYml, UploadPurging};
-use crate::parse::node::Node;
-use crate::parse::scrub;
-use crate::parse::setting::{Located, Scalar, Secret, Setting};
-use crate::parse::yaml::value_of_variable;
+use super::fields::{Field, ROOT, Shape};
+use crate::parse::node::{Builder, Mapping, Node};
+use crate::parse::overlay::Overlay;
+use crate::parse::yaml::{Document, value_of_variable};
+
+/// What the environment of a registry says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// Values by name. Others than those that begin with `REGISTRY_` do not matter.
+    pub values: BTreeMap<String, String>,
+    /// Whether the registry lets a number in a name stand for the element of a list: GitLab's and
+    /// Distribution 3 do, Distribution 2 ignores such names.
+    pub reach_into_lists: bool,
+}
 
 /// What the environment changed, by the names of the variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,204 +36,334 @@ pub struct Environment {
     /// Other variables that begin with `REGISTRY_`. The registry may use them or ignore them
     /// with a warning: Kubernetes adds such names for a service called `registry`.
     pub not_interpreted: Vec<String>,
+    /// Variables of settings whose values are not YAML. The registry does not start with them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub malformed: Vec<String>,
 }
 
-/// Lays the environment over the settings, as the registry does when it starts.
-///
-/// Covers the scalar settings of [`RegistryYml`], the storage driver with its parameters, and the
-/// two secrets. Lists (notification endpoints, health checkers) are not interpreted.
-pub fn apply_environment(config: &mut RegistryYml, variables: &BTreeMap<String, String>) {
-    for (variable, text) in variables {
+/// Lays the environment over the document, as the registry does when it starts.
+pub(super) fn apply(document: &mut Document, variables: &Variables) -> Environment {
+    let builder = Builder::yaml();
+    let (root, marks) = document.overlay();
+    let mut environment = Environment::default();
+    for (variable, text) in &variables.values {
         let Some(name) = variable.strip_prefix("REGISTRY_") else { continue };
-        let known = apply(config, variable, name, text);
-        let environment = &mut config.environment;
-        let list = if known { &mut environment.applied } else { &mut environment.not_interpreted };
+        let path: Vec<&str> = name.split('_').collect();
+        let value = value_of_variable(&builder, text).ok();
+        let change = Change { variable, text, value, variables, is_malformed: Cell::new(false) };
+        let applied = change.overwrite(root, marks, ROOT, &path);
+        let list = match (applied, change.is_malformed.get()) {
+            (true, _) => &mut environment.applied,
+            (false, true) => &mut environment.malformed,
+            (false, false) => &mut environment.not_interpreted,
+        };
         list.push(variable.clone());
     }
+    environment
 }
 
-fn apply(config: &mut RegistryYml, variable: &str, name: &str, text: &str) -> bool {
-    let value = value_of_variable(text);
-    // Not the parsed value: a secret of digits must not become a number on the way to its hash.
-    let secret = || Some(Located::from_variable(variable, Secret::of(text)));
-    match name {
-        "HTTP_SECRET" => config.http.secret = secret(),
-        "DATABASE_PASSWORD" => config.database.password = secret(),
-        "AUTH" => config.auth.types = named(variable, &value),
-        "STORAGE" => replace_drivers(config, variable, &value),
-        "STORAGE_MAINTENANCE_READONLY_ENABLED" => readonly_by_its_key(config, variable),
-        _ => {
-            if let Some(slot) = slot(config, name) {
-                *slot = shown(variable, name, &value);
-                readonly_as_a_whole(config, variable, name, &value);
-            } else {
-                return name
-                    .strip_prefix("STORAGE_")
-                    .is_some_and(|path| apply_to_driver(config, variable, path, &value));
+/// One variable.
+struct Change<'a> {
+    variable: &'a str,
+    text: &'a str,
+    /// `None` if the text is not YAML.
+    value: Option<Node>,
+    variables: &'a Variables,
+    /// Whether there is no value for a setting.
+    is_malformed: Cell<bool>,
+}
+
+impl Change<'_> {
+    /// Puts the value where the path leads. False if it leads nowhere; nothing is changed then.
+    fn overwrite(&self, node: &mut Node, marks: &mut Overlay, shape: Shape, path: &[&str]) -> bool {
+        let Some((part, rest)) = path.split_first() else {
+            let Some(value) = &self.value else {
+                self.is_malformed.set(true);
+                return false;
+            };
+            *node = self.for_shape(value, shape);
+            marks.replace(self.variable);
+            return true;
+        };
+        match shape {
+            Shape::Whole | Shape::Text => false,
+            Shape::Fields(fields) => Field::find(fields, part).is_some_and(|field| {
+                self.below(node, marks, |mapping, marks| {
+                    self.entry(mapping, marks, field.key, field.shape, rest)
+                })
+            }),
+            Shape::Keys(shape) => self.below(node, marks, |mapping, marks| {
+                self.entry(mapping, marks, &key_for(mapping, part, rest), *shape, rest)
+            }),
+            Shape::Choice(shape) => {
+                if let Some(name) = node.raw() {
+                    let entries = [(name, Node::Mapping(Mapping::default()))].into();
+                    *node = Node::Mapping(Mapping { entries, ..Mapping::default() });
+                }
+                self.overwrite(node, marks, Shape::Keys(shape), path)
             }
+            Shape::List(shape) => self.element(node, marks, *shape, part, rest),
+            Shape::Any => self.opaque(node, marks),
         }
     }
-    if name.starts_with("AUTH_TOKEN_") && !has_token(config) {
-        config.auth.types.push(Located::from_variable(variable, "token".to_owned()));
-    }
-    true
-}
 
-/// The section in one variable.
-fn readonly_as_a_whole(config: &mut RegistryYml, variable: &str, name: &str, value: &Node) {
-    if name != "STORAGE_MAINTENANCE_READONLY" {
-        return;
-    }
-    let storage = &mut config.storage;
-    storage.readonly_enabled = None;
-    if let Node::Mapping(section) = value {
-        storage.readonly = Some(Located::from_variable(variable, Scalar::Mapping));
-        let enabled = section.entries.get("enabled").and_then(Node::scalar);
-        storage.readonly_enabled = enabled.map(|it| Located::from_variable(variable, it));
-    }
-}
-
-/// Variables do not reach so deep into `storage` (measured with Distribution 2.8.2): what the file
-/// says stays as it is, and where it says nothing, an empty section comes of it, with which the
-/// registry does not start.
-fn readonly_by_its_key(config: &mut RegistryYml, variable: &str) {
-    let empty = || Located::from_variable(variable, Scalar::Text(String::new()));
-    config.storage.readonly.get_or_insert_with(empty);
-}
-
-fn has_token(config: &RegistryYml) -> bool {
-    config.auth.types.iter().any(|name| name.value == "token")
-}
-
-/// More than any name has; keys in a file are no longer than YAML allows.
-const LONGEST_NAME: usize = 100;
-
-fn named(variable: &str, value: &Node) -> Vec<Located<String>> {
-    let name = |name: String| {
-        let name: String = scrub::value(&name).chars().take(LONGEST_NAME).collect();
-        Located::from_variable(variable, name)
-    };
-    match value {
-        Node::Mapping(mapping) => mapping.entries.keys().cloned().map(name).collect(),
-        other => other.raw().into_iter().map(name).collect(),
-    }
-}
-
-fn shown(variable: &str, name: &str, value: &Node) -> Setting {
-    let scalar = match (value, name) {
-        (Node::Text(text), "AUTH_TOKEN_REALM" | "HTTP_HOST" | "PROXY_REMOTEURL") => {
-            Scalar::Text(scrub::url(text))
-        }
-        _ => value.scalar()?,
-    };
-    Some(Located::from_variable(variable, scalar))
-}
-
-/// The setting that a variable's name, without its prefix, stands for.
-fn slot<'a>(config: &'a mut RegistryYml, name: &str) -> Option<&'a mut Setting> {
-    let RegistryYml { log, http, auth, health, database, validation, storage, .. } = config;
-    Some(match name {
-        "VERSION" => &mut config.version,
-        "LOG_LEVEL" => &mut log.level,
-        "LOG_FORMATTER" => &mut log.formatter,
-        "LOG_OUTPUT" => &mut log.output,
-        "LOG_ACCESSLOG_DISABLED" => &mut log.accesslog_disabled,
-        "LOG_ACCESSLOG_FORMATTER" => &mut log.accesslog_formatter,
-        "LOGLEVEL" => &mut log.loglevel,
-        "HTTP_ADDR" => &mut http.addr,
-        "HTTP_NET" => &mut http.net,
-        "HTTP_HOST" => &mut http.host,
-        "HTTP_PREFIX" => &mut http.prefix,
-        "HTTP_RELATIVEURLS" => &mut http.relativeurls,
-        "HTTP_DRAINTIMEOUT" => &mut http.draintimeout,
-        "HTTP_TLS_CERTIFICATE" => &mut http.tls_certificate,
-        "HTTP_TLS_KEY" => &mut http.tls_key,
-        "HTTP_TLS_MINIMUMTLS" => &mut http.tls_minimumtls,
-        "HTTP_DEBUG_ADDR" => &mut http.debug_addr,
-        "HTTP_DEBUG_PROMETHEUS_ENABLED" => &mut http.debug_prometheus_enabled,
-        "HTTP_DEBUG_PROMETHEUS_PATH" => &mut http.debug_prometheus_path,
-        "HTTP_DEBUG_PPROF_ENABLED" => &mut http.debug_pprof_enabled,
-        "HTTP_DEBUG_TLS_ENABLED" => &mut http.debug_tls_enabled,
-        "HTTP_HTTP2_DISABLED" => &mut http.http2_disabled,
-        "HTTP_H2C_ENABLED" => &mut http.h2c_enabled,
-        "AUTH_TOKEN_REALM" => &mut auth.token_realm,
-        "AUTH_TOKEN_SERVICE" => &mut auth.token_service,
-        "AUTH_TOKEN_ISSUER" => &mut auth.token_issuer,
-        "AUTH_TOKEN_ROOTCERTBUNDLE" => &mut auth.token_rootcertbundle,
-        "AUTH_TOKEN_JWKS" => &mut auth.token_jwks,
-        "AUTH_TOKEN_AUTOREDIRECT" => &mut auth.token_autoredirect,
-        "HEALTH_STORAGEDRIVER_ENABLED" => &mut health.storagedriver_enabled,
-        "HEALTH_STORAGEDRIVER_INTERVAL" => &mut health.storagedriver_interval,
-        "HEALTH_STORAGEDRIVER_THRESHOLD" => &mut health.storagedriver_threshold,
-        "HEALTH_DATABASE_ENABLED" => &mut health.database_enabled,
-        "DATABASE_ENABLED" => &mut database.enabled,
-        "DATABASE_HOST" => &mut database.host,
-        "DATABASE_PORT" => &mut database.port,
-        "DATABASE_DBNAME" => &mut database.dbname,
-        "DATABASE_SSLMODE" => &mut database.sslmode,
-        "VALIDATION_ENABLED" => &mut validation.enabled,
-        "VALIDATION_DISABLED" => &mut validation.disabled,
-        "VALIDATION_MANIFESTS_REFERENCELIMIT" => &mut validation.referencelimit,
-        "VALIDATION_MANIFESTS_PAYLOADSIZELIMIT" => &mut validation.payloadsizelimit,
-        "COMPATIBILITY_SCHEMA1_ENABLED" => &mut config.compatibility_schema1_enabled,
-        "GC_DISABLED" => &mut config.gc_disabled,
-        "PROXY_REMOTEURL" => &mut config.proxy_remoteurl,
-        "STORAGE_DELETE_ENABLED" => &mut storage.delete_enabled,
-        "STORAGE_REDIRECT_DISABLE" => &mut storage.redirect_disable,
-        "STORAGE_CACHE_BLOBDESCRIPTOR" => &mut storage.cache_blobdescriptor,
-        "STORAGE_MAINTENANCE_READONLY" => &mut storage.readonly,
-        _ => {
-            let name = name.strip_prefix("STORAGE_MAINTENANCE_UPLOADPURGING_")?;
-            let purging = storage.uploadpurging.get_or_insert_with(UploadPurging::default);
-            purging.is_mapping = true;
-            match name {
-                "ENABLED" => &mut purging.enabled,
-                "AGE" => &mut purging.age,
-                "INTERVAL" => &mut purging.interval,
-                "DRYRUN" => &mut purging.dryrun,
-                _ => return None,
+    /// The value as a field of this type takes it. Secrets of digits are no numbers.
+    fn for_shape(&self, value: &Node, shape: Shape) -> Node {
+        match (shape, value) {
+            (Shape::Text, Node::Bool(_) | Node::Integer(_) | Node::Number(_)) => {
+                Node::Text(self.text.trim().to_owned())
             }
+            (_, value) => value.clone(),
         }
-    })
-}
-
-/// `REGISTRY_STORAGE=filesystem` replaces the section's drivers.
-fn replace_drivers(config: &mut RegistryYml, variable: &str, value: &Node) {
-    let driver = |name: Located<String>| Driver {
-        name: name.value,
-        variable: name.variable,
-        ..Driver::default()
-    };
-    config.storage.drivers = named(variable, value).into_iter().map(driver).collect();
-}
-
-/// `S3` names a driver and `S3_BUCKET` its parameter. A name is split at every underscore, so
-/// drivers and parameters whose names hold one are out of reach.
-fn apply_to_driver(config: &mut RegistryYml, variable: &str, path: &str, value: &Node) -> bool {
-    let path = path.to_ascii_lowercase();
-    let mut parts = path.split('_');
-    let (name, parameter) = (parts.next().unwrap_or_default(), parts.next());
-    if name.is_empty() || NOT_DRIVERS.contains(&name) || parts.next().is_some() {
-        return false;
     }
-    let drivers = &mut config.storage.drivers;
-    let place = drivers.iter().position(|driver| driver.name == name).unwrap_or_else(|| {
-        let variable = Some(variable.to_owned());
-        drivers.push(Driver { name: name.to_owned(), variable, ..Driver::default() });
-        drivers.len() - 1
+
+    /// Changes the mapping here, or the one that comes of it where there is nothing yet.
+    fn below(
+        &self,
+        node: &mut Node,
+        marks: &mut Overlay,
+        change: impl FnOnce(&mut Mapping, &mut Overlay) -> bool,
+    ) -> bool {
+        match node {
+            Node::Mapping(mapping) => change(mapping, marks),
+            Node::Null => {
+                let (mut mapping, mut new) = (Mapping::default(), Overlay::default());
+                new.replace(self.variable);
+                let changed = change(&mut mapping, &mut new);
+                if changed {
+                    (*node, *marks) = (Node::Mapping(mapping), new);
+                }
+                changed
+            }
+            // A value of the wrong type, with which the registry does not come as far as this.
+            _ => false,
+        }
+    }
+
+    fn entry(
+        &self,
+        mapping: &mut Mapping,
+        marks: &mut Overlay,
+        key: &str,
+        shape: Shape,
+        rest: &[&str],
+    ) -> bool {
+        let is_new = !mapping.entries.contains_key(key);
+        let node = mapping.entries.entry(key.to_owned()).or_default();
+        let changed = self.overwrite(node, marks.enter(key), shape, rest);
+        if is_new && !changed {
+            mapping.entries.remove(key);
+        }
+        changed
+    }
+
+    /// An element of a list, or the one after the last.
+    fn element(
+        &self,
+        node: &mut Node,
+        marks: &mut Overlay,
+        shape: Shape,
+        part: &str,
+        rest: &[&str],
+    ) -> bool {
+        let Some(number) = part.parse::<usize>().ok().filter(|_| {
+            // The registry does not start where a name ends with the number.
+            self.variables.reach_into_lists && !rest.is_empty()
+        }) else {
+            return false;
+        };
+        let mut list = match node {
+            Node::List(list) => std::mem::take(list),
+            Node::Null => Vec::new(),
+            _ => return false,
+        };
+        let is_new = number == list.len();
+        if is_new {
+            list.push(Node::Null);
+        }
+        let mark = marks.enter(&number.to_string());
+        let changed = list.get_mut(number).is_some_and(|it| self.overwrite(it, mark, shape, rest));
+        if is_new && !changed {
+            list.pop();
+        }
+        if changed || !matches!(node, Node::Null) {
+            *node = Node::List(list);
+        }
+        changed
+    }
+
+    /// Variables do not reach so deep (measured with Distribution 2.8.2): what the file says stays
+    /// as it is, and where it says nothing, something comes of it that the registry does not take
+    /// for the mapping it wants there.
+    fn opaque(&self, node: &mut Node, marks: &mut Overlay) -> bool {
+        let nothing_yet = *node == Node::Null;
+        if nothing_yet {
+            *node = Node::Text(String::new());
+            marks.replace(self.variable);
+        }
+        nothing_yet
+    }
+}
+
+/// The key in a mapping with free keys: one that is there if the name goes on behind it, whatever
+/// its case, and else the name in lower case.
+fn key_for(mapping: &Mapping, part: &str, rest: &[&str]) -> String {
+    let there = mapping.entries.iter().find(|(key, value)| {
+        !rest.is_empty() && **value != Node::Null && key.to_uppercase() == part
     });
-    let mut set = |key: &str, value: &Node| {
-        let value = value.scalar().map(|value| Located::from_variable(variable, value));
-        drivers[place].set(key, Located::from_variable(variable, ()), value);
-    };
-    match (parameter, value) {
-        (Some(parameter), value) => set(parameter, value),
-        (None, Node::Mapping(mapping)) => {
-            for (key, value) in &mapping.entries {
-                set(key, value);
+    there.map_or_else(|| part.to_lowercase(), |(key, _)| key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Endpoint, RegistryYml, read_with};
+    use super::Variables;
+    use crate::parse::setting::{Located, Scalar};
+
+    const ENDPOINTS: &str = "notifications:\n  endpoints:\n  - {name: a, url: 'https://a/'}\n";
+
+    fn overlaid(file: &str, pairs: &[(&str, &str)], reach_into_lists: bool) -> RegistryYml {
+        let owned =
+            |(name, value): &(&str, &str)| (format!("REGISTRY_{name}"), (*value).to_owned());
+        let variables = Variables { values: pairs.iter().map(owned).collect(), reach_into_lists };
+        read_with(file.as_bytes(), &variables).unwrap()
+    }
+
+    fn urls(config: &RegistryYml) -> Vec<String> {
+        let url = |it: &Endpoint| it.url.as_ref().map(|url| url.value.to_string());
+        config.notifications.iter().filter_map(url).collect()
+    }
+
+    #[test]
+    fn elements_of_lists_are_reached_where_the_registry_lets_them() {
+        let first = [("NOTIFICATIONS_ENDPOINTS_0_URL", "https://b/")];
+        let config = overlaid(ENDPOINTS, &first, true);
+        assert_eq!(urls(&config), ["https://b/"]);
+        let [endpoint] = config.notifications.as_slice() else { panic!("{config:?}") };
+        assert_eq!((endpoint.line, &endpoint.variable), (Some(3), &None));
+        assert_eq!(endpoint.name.as_ref().unwrap().line, Some(3));
+        let variable = Some("REGISTRY_NOTIFICATIONS_ENDPOINTS_0_URL".to_owned());
+        assert_eq!(endpoint.url.as_ref().unwrap().variable, variable);
+
+        let config = overlaid(ENDPOINTS, &first, false);
+        assert_eq!(urls(&config), ["https://a/"]);
+        assert_eq!(config.environment.not_interpreted.len(), 1);
+        let second = [("NOTIFICATIONS_ENDPOINTS_1_URL", "https://b/")];
+        assert_eq!(urls(&overlaid(ENDPOINTS, &second, true)), ["https://a/", "https://b/"]);
+        for nowhere in ["2_URL", "-1_URL", "x_URL", "1_NONE", "0", "1", "99999999999999999999_URL"]
+        {
+            let name = format!("NOTIFICATIONS_ENDPOINTS_{nowhere}");
+            let config = overlaid(ENDPOINTS, &[(&name, "https://b/")], true);
+            assert_eq!(urls(&config), ["https://a/"], "{nowhere}");
+            assert_eq!(config.environment.applied, [""; 0], "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn the_less_specific_name_comes_first() {
+        let both = [
+            ("NOTIFICATIONS", "{endpoints: [{url: 'https://c/'}, {url: 'https://d/'}]}"),
+            ("NOTIFICATIONS_ENDPOINTS_1_URL", "https://e/"),
+        ];
+        let config = overlaid(ENDPOINTS, &both, true);
+        assert_eq!(urls(&config), ["https://c/", "https://e/"]);
+        let whole = Some("REGISTRY_NOTIFICATIONS".to_owned());
+        assert_eq!(config.notifications[1].variable, whole);
+    }
+
+    #[test]
+    fn names_are_those_of_fields_and_not_of_keys() {
+        let file = "health: {file: [{file: /a}]}";
+        let by_key = [("HEALTH_FILE", "[{file: /b}]")];
+        assert_eq!(overlaid(file, &by_key, true).health.files[0].value, "/a");
+        let by_field = [("HEALTH_FILECHECKERS", "[{file: /b}]")];
+        let found = &overlaid(file, &by_field, true).health.files[0];
+        assert_eq!(found, &Located::from_variable("REGISTRY_HEALTH_FILECHECKERS", "/b".to_owned()));
+        for unknown in ["http_addr", "HTTP_", "HTTP", "HTTP_ADDR_", "", "_HTTP_ADDR", "HTTP__ADDR"]
+        {
+            let config = overlaid("http: {addr: a}", &[(unknown, "b")], true);
+            let addr = config.http.addr.map(|it| it.value);
+            let whole = unknown == "HTTP";
+            let expected = (!whole).then(|| Scalar::Text("a".to_owned()));
+            assert_eq!(addr, expected, "{unknown}");
+            assert_eq!(config.mistyped.len(), usize::from(whole), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_a_variable_has_the_types_that_it_is_written_with() {
+        let pairs = [
+            ("HTTP_RELATIVEURLS", "yes"),
+            ("HTTP_SECRET", "12345678901234567890123456789012"),
+            ("HTTP_ADDR", "5000"),
+            ("HTTP_HOST", ""),
+            ("LOG", "{level: 'yes', formatter: yes, output: [a]}"),
+        ];
+        let config = overlaid("http: {host: 'https://h'}", &pairs, true);
+        assert_eq!(config.http.relativeurls.unwrap().value, Scalar::Bool(true));
+        assert_eq!(config.http.addr.unwrap().value, Scalar::Text("5000".to_owned()));
+        assert_eq!(config.http.host, None);
+        assert!(config.http.secret.unwrap().value.set);
+        assert_eq!(config.log.level.unwrap().value, Scalar::Text("yes".to_owned()));
+        assert_eq!(config.log.formatter.unwrap().value, Scalar::Bool(true));
+        assert_eq!(config.log.output.unwrap().value, Scalar::List);
+    }
+
+    #[test]
+    fn a_lone_name_is_a_section_that_can_be_added_to() {
+        let pairs =
+            [("STORAGE_DELETE_ENABLED", "true"), ("STORAGE_FILESYSTEM_ROOTDIRECTORY", "/b")];
+        let config = overlaid("storage: filesystem\n", &pairs, true);
+        let [driver] = config.storage.drivers.as_slice() else { panic!("{:?}", config.storage) };
+        assert_eq!((driver.name.as_str(), driver.line), ("filesystem", Some(1)));
+        assert_eq!(driver.text("rootdirectory").as_deref(), Some("/b"));
+        assert_eq!(config.storage.delete_enabled.unwrap().value, Scalar::Bool(true));
+    }
+
+    #[test]
+    fn a_value_that_is_not_yaml_matters_where_a_setting_is_meant() {
+        let pairs = [("HTTP_ADDR", "'a"), ("PORT", "'b")];
+        let config = overlaid("http: {addr: a}", &pairs, true);
+        assert_eq!(config.environment.malformed, ["REGISTRY_HTTP_ADDR"]);
+        assert_eq!(config.environment.not_interpreted, ["REGISTRY_PORT"]);
+        assert_eq!(config.http.addr.unwrap().value, Scalar::Text("a".to_owned()));
+    }
+
+    #[test]
+    fn no_secret_of_a_variable_is_kept() {
+        let yaml = "{password: hush, url: 'https://u:hush@h/?hush', token: hush, x: [hush]}";
+        for name in [
+            "HTTP_SECRET",
+            "HTTP_HOST",
+            "HTTP_HEADERS_COOKIE",
+            "STORAGE",
+            "STORAGE_S3",
+            "STORAGE_S3_SECRETKEY",
+            "STORAGE_GCS_CREDENTIALS_PRIVATEKEY",
+            "STORAGE_MAINTENANCE_READONLY",
+            "AUTH",
+            "AUTH_TOKEN",
+            "REDIS",
+            "REDIS_PASSWORD",
+            "DATABASE",
+            "DATABASE_PASSWORD",
+            "NOTIFICATIONS",
+            "NOTIFICATIONS_ENDPOINTS",
+            "NOTIFICATIONS_ENDPOINTS_0_HEADERS",
+            "NOTIFICATIONS_ENDPOINTS_0_HEADERS_AUTHORIZATION",
+            "PROXY",
+            "PROXY_REMOTEURL",
+            "PROXY_PASSWORD",
+            "REPORTING_SENTRY_DSN",
+            "LOG_HOOKS",
+            "HEALTH_HTTPCHECKERS_0_HEADERS",
+        ] {
+            let list = format!("[{yaml}]");
+            for value in [yaml, &list, "https://u:hush@h/?hush", "'hush: [unbalanced"] {
+                let config = overlaid(ENDPOINTS, &[(name, value)], true);
+                let shown = format!("{config:?}{}", serde_json::to_string(&config).unwrap());
+                assert!(!shown.contains("hush"), "{name}={value}: {shown}");
             }
         }
-        (None, _) => {}
     }
-    true
 }

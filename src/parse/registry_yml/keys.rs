@@ -101,7 +101,7 @@ const OF_DISTRIBUTION_3: [&[&str]; 7] = [
 pub(super) fn of_distribution_3(root: Section<'_>) -> Vec<Located<String>> {
     let written = |path: &&[&str]| {
         let section = path.iter().fold(root, |section, key| section.get(key));
-        (!section.is_null()).then(|| Located::at(section.line(), path.join(".")))
+        (!section.is_null()).then(|| section.located(path.join(".")))
     };
     OF_DISTRIBUTION_3.iter().filter_map(written).collect()
 }
@@ -117,7 +117,7 @@ pub(super) fn unknown(root: Section<'_>) -> Vec<Located<String>> {
         for name in section.names() {
             if unknown.len() < MOST && !known.contains(&name.value.as_str()) {
                 let dotted = [path, &[name.value.as_str()]].concat().join(".");
-                unknown.push(Located::at(name.line, dotted));
+                unknown.push(Located { value: dotted, ..name });
             }
         }
     }

@@ -10,13 +10,14 @@ use super::setting::{Located, Secret, Setting};
 use super::yaml::{Dialect, Document, Section};
 
 mod environment;
+mod fields;
 mod keys;
 mod storage;
 #[cfg(test)]
 mod tests;
 mod types;
 
-pub use environment::{Environment, apply_environment};
+pub use environment::{Environment, Variables};
 pub(crate) use storage::NOT_DRIVERS;
 pub use storage::{Driver, Storage, UploadPurging};
 pub use types::{Found, Mistyped, Wanted};
@@ -68,7 +69,7 @@ pub struct RegistryYml {
     pub distribution_3_keys: Vec<Located<String>>,
     /// Values of a type for which the registry refuses to start.
     pub mistyped: Vec<Mistyped>,
-    /// What [`apply_environment`] did.
+    /// What the variables did of which [`read_with`] was told.
     pub environment: Environment,
 }
 
@@ -193,6 +194,9 @@ pub struct Health {
 pub struct Endpoint {
     /// The line it starts on.
     pub line: Option<u32>,
+    /// The environment variable that supplied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
     /// `name`.
     pub name: Setting,
     /// `disabled`.
@@ -259,7 +263,13 @@ pub struct Middleware {
 /// Reads a `config.yml`. Like the registry, it takes the first document, tolerates a byte order
 /// mark and CRLF, and of equal keys takes the last.
 pub fn read(bytes: &[u8]) -> Result<RegistryYml, Malformed> {
-    let document = Document::read(bytes, Dialect::Go)?;
+    read_with(bytes, &Variables::default())
+}
+
+/// The same for a registry that runs with these variables in its environment.
+pub fn read_with(bytes: &[u8], variables: &Variables) -> Result<RegistryYml, Malformed> {
+    let mut document = Document::read(bytes, Dialect::Go)?;
+    let environment = environment::apply(&mut document, variables);
     let root = document.root();
     let proxy = root.get("proxy");
     Ok(RegistryYml {
@@ -289,7 +299,7 @@ pub fn read(bytes: &[u8]) -> Result<RegistryYml, Malformed> {
         unknown_keys: keys::unknown(root),
         distribution_3_keys: keys::of_distribution_3(root),
         mistyped: types::mistyped(root),
-        environment: Environment::default(),
+        environment,
     })
 }
 
@@ -372,8 +382,10 @@ fn health(health: Section<'_>) -> Health {
 }
 
 fn endpoint(endpoint: Section<'_>) -> Endpoint {
+    let Located { line, variable, value: () } = endpoint.located(());
     Endpoint {
-        line: endpoint.line(),
+        line,
+        variable,
         name: endpoint.scalar("name"),
         disabled: endpoint.scalar("disabled"),
         url: endpoint.url("url"),

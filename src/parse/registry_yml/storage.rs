@@ -42,6 +42,9 @@ pub struct Storage {
 pub struct UploadPurging {
     /// The line of the section.
     pub line: Option<u32>,
+    /// The environment variable that supplied it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
     /// Whether a mapping stands there. The registry refuses anything else, even nothing.
     pub is_mapping: bool,
     /// `enabled`.
@@ -136,14 +139,20 @@ pub(super) fn storage(section: Section<'_>) -> Storage {
         cache_blobdescriptor: section.get("cache").scalar("blobdescriptor"),
         readonly: readonly.setting(),
         readonly_enabled: readonly.scalar("enabled"),
-        uploadpurging: is_named(maintenance, "uploadpurging").then(|| UploadPurging {
-            line: purging.line(),
-            is_mapping: purging.is_mapping(),
-            enabled: purging.scalar("enabled"),
-            age: purging.scalar("age"),
-            interval: purging.scalar("interval"),
-            dryrun: purging.scalar("dryrun"),
-        }),
+        uploadpurging: is_named(maintenance, "uploadpurging").then(|| uploadpurging(purging)),
+    }
+}
+
+fn uploadpurging(section: Section<'_>) -> UploadPurging {
+    let Located { line, variable, value: () } = section.located(());
+    UploadPurging {
+        line,
+        variable,
+        is_mapping: section.is_mapping(),
+        enabled: section.scalar("enabled"),
+        age: section.scalar("age"),
+        interval: section.scalar("interval"),
+        dryrun: section.scalar("dryrun"),
     }
 }
 
@@ -152,15 +161,14 @@ fn not_mappings(section: Section<'_>) -> Vec<Located<String>> {
         value.is_null() || value.setting().is_none_or(|it| it.value == Scalar::Mapping)
     };
     let wrong = section.entries().filter(|(_, value)| !is_mapping(*value)).take(MOST);
-    let mut wrong: Vec<_> =
-        wrong.map(|(name, value)| Located::at(value.line(), scrub::value(name))).collect();
+    let mut wrong: Vec<_> = wrong.map(|(name, value)| value.located(scrub::value(name))).collect();
     // Another key with nothing behind it is an empty mapping.
     let maintenance = section.get("maintenance");
     let mut maintenance = maintenance.entries();
     if let Some((name, value)) =
         maintenance.find(|(name, value)| *name == "readonly" && value.is_null())
     {
-        wrong.push(Located::at(value.line(), format!("maintenance.{name}")));
+        wrong.push(value.located(format!("maintenance.{name}")));
     }
     wrong
 }
@@ -173,6 +181,7 @@ fn drivers(section: Section<'_>) -> Vec<Driver> {
     let name = |name: &Located<String>| Driver {
         name: name.value.clone(),
         line: name.line,
+        variable: name.variable.clone(),
         ..Driver::default()
     };
     let mut drivers: Vec<Driver> = section.choices().iter().map(name).collect();
@@ -180,13 +189,41 @@ fn drivers(section: Section<'_>) -> Vec<Driver> {
     drivers.truncate(MOST);
     for driver in &mut drivers {
         for (key, value) in section.get(&driver.name).entries() {
-            driver.set(key, Located::at(value.line(), ()), value.setting());
+            driver.set(key, value.located(()), value.setting());
         }
     }
     drivers
 }
 
+impl UploadPurging {
+    /// The first variable that supplies any of it.
+    pub fn variable(&self) -> Option<String> {
+        let settings = [&self.enabled, &self.age, &self.interval, &self.dryrun];
+        let of_one = settings.into_iter().flatten().find_map(|it| it.variable.clone());
+        self.variable.clone().or(of_one)
+    }
+}
+
 impl Driver {
+    /// Something with the place of the driver.
+    pub fn located<T>(&self, value: T) -> Located<T> {
+        Located { value, line: self.line, variable: self.variable.clone() }
+    }
+
+    /// The place of a parameter, whether its value may be shown or not.
+    pub fn place(&self, parameter: &str) -> Option<Located<()>> {
+        let place = |line, variable: &Option<String>| Located {
+            value: (),
+            line,
+            variable: variable.clone(),
+        };
+        if let Some(shown) = self.parameters.get(parameter) {
+            return Some(place(shown.line, &shown.variable));
+        }
+        let hidden = self.hidden.iter().find(|it| it.value == parameter)?;
+        Some(place(hidden.line, &hidden.variable))
+    }
+
     /// Notes a parameter: with its value if it is harmless, by its name otherwise.
     pub(super) fn set(&mut self, key: &str, place: Located<()>, value: Setting) {
         if value.is_some() {

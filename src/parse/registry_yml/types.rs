@@ -146,7 +146,7 @@ pub(super) fn mistyped(root: Section<'_>) -> Vec<Mistyped> {
 }
 
 fn judge(path: &str, section: Section<'_>, wanted: Wanted) -> Option<Mistyped> {
-    let Located { value, line, .. } = section.setting()?;
+    let value = section.setting()?.value;
     let fits = match (wanted, &value) {
         (Flag, Scalar::Bool(_))
         | (Number | Duration, Scalar::Integer(_) | Scalar::Number(_))
@@ -161,7 +161,7 @@ fn judge(path: &str, section: Section<'_>, wanted: Wanted) -> Option<Mistyped> {
         }
         _ => false,
     };
-    let key = Located::at(line, path.to_owned());
+    let key = section.located(path.to_owned());
     (!fits).then(|| Mistyped { key, wanted, found: Found::from(&value) })
 }
 

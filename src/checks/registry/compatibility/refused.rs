@@ -16,6 +16,7 @@ const OWNED_BY_OTHERS: [&str; 4] =
 pub(super) fn judge(configured: &Configured<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = version(configured).into_iter().collect();
     findings.extend(mistyped(configured));
+    findings.extend(variables(configured));
     findings.extend(words(configured));
     findings.extend(tls(configured));
     findings.extend(network(configured));
@@ -42,7 +43,17 @@ fn mistyped(configured: &Configured<'_>) -> impl Iterator<Item = Finding> {
         let what = format!("{key} has to be {wanted}, not {}", it.found);
         let finding = configured.refusal("mistyped", it.key.line, &what);
         let yml = format!("{key} as {wanted}");
-        configured.write(finding, "write the value as the registry reads it", None, &yml)
+        let why = "write the value as the registry reads it";
+        configured.mend(finding, Some(&it.key), why, None, &yml)
+    })
+}
+
+/// Variables that the registry cannot read.
+fn variables(configured: &Configured<'_>) -> impl Iterator<Item = Finding> {
+    configured.config.yml.environment.malformed.iter().map(|variable| {
+        let what = format!("the environment variable {variable} is not valid YAML");
+        let finding = configured.refusal("variable-malformed", None, &what);
+        configured.keeper.unset_variable(finding, variable)
     })
 }
 
@@ -74,7 +85,7 @@ fn words(configured: &Configured<'_>) -> Vec<Finding> {
                 _ => None,
             };
             let yml = format!("{name} with one of {}", known.join(", "));
-            configured.write(finding, "take one that is known", rb, &yml)
+            configured.mend(finding, Some(it), "take one that is known", rb, &yml)
         })
     });
     unknown.collect()
@@ -91,7 +102,7 @@ fn tls(configured: &Configured<'_>) -> Option<Finding> {
     let finding = configured
         .refusal("tls-key-unset", certificate.line, what)
         .evidence(configured.setting(certificate).evidence("http.tls.certificate"));
-    Some(configured.write(finding, "name the key", None, "http.tls.key"))
+    Some(configured.mend(finding, Some(certificate), "name the key", None, "http.tls.key"))
 }
 
 /// An address to listen at that is none.
@@ -109,7 +120,7 @@ fn network(configured: &Configured<'_>) -> Option<Finding> {
         .evidence(configured.setting(address).evidence("http.addr"));
     let rb = "registry['registry_http_addr'] = \"127.0.0.1:5000\"";
     let yml = "http.addr: 127.0.0.1:5000";
-    Some(configured.write(finding, "name address and port", Some(rb), yml))
+    Some(configured.mend(finding, Some(address), "name address and port", Some(rb), yml))
 }
 
 /// Whether the registry speaks TLS with a certificate from a file.

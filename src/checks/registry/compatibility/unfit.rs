@@ -62,7 +62,7 @@ fn lets_encrypt(configured: &Configured<'_>) -> Option<Finding> {
                    reached offline: every TLS handshake fails";
     let finding = error(configured, "lets-encrypt", "http.tls.letsencrypt", it, message);
     let yml = "http.tls.certificate and http.tls.key in place of letsencrypt";
-    Some(configured.write(finding, "take a certificate of your own", None, yml))
+    Some(configured.mend(finding, Some(it), "take a certificate of your own", None, yml))
 }
 
 /// Clients ask for `/v2/`, whatever the registry would like.
@@ -74,7 +74,8 @@ fn prefix(configured: &Configured<'_>) -> Option<Finding> {
          get 404"
     );
     let finding = error(configured, "prefix", "http.prefix", it, &message);
-    Some(configured.write(finding, "take the prefix out", None, "http.prefix: / (or nothing)"))
+    let yml = "http.prefix: / (or nothing)";
+    Some(configured.mend(finding, Some(it), "take the prefix out", None, yml))
 }
 
 /// A pull-through cache takes no pushes.
@@ -87,7 +88,7 @@ fn proxy(configured: &Configured<'_>) -> Option<Finding> {
     );
     let finding = error(configured, "pull-through", "proxy.remoteurl", it, &message);
     let why = "let GitLab's registry be no cache";
-    Some(configured.write(configured.stops(finding), why, None, "no section proxy"))
+    Some(configured.mend(configured.stops(finding), Some(it), why, None, "no section proxy"))
 }
 
 fn schema1(configured: &Configured<'_>, version: Option<&str>) -> Option<Finding> {
@@ -104,7 +105,8 @@ fn schema1(configured: &Configured<'_>, version: Option<&str>) -> Option<Finding
     let name = "compatibility.schema1.enabled";
     let finding = notice(configured, "schema1", name, it, message);
     let rb = "registry['compatibility_schema1_enabled'] = false (or nothing)";
-    Some(configured.write(finding, "switch schema1 off", Some(rb), "no section compatibility"))
+    let yml = "no section compatibility";
+    Some(configured.mend(finding, Some(it), "switch schema1 off", Some(rb), yml))
 }
 
 /// The same where reconfigure has not yet written anything.
@@ -135,7 +137,7 @@ fn http2(configured: &Configured<'_>) -> Option<Finding> {
     let message = "HTTP/2 is switched off: clients open a connection for each layer";
     let finding = notice(configured, "http2-off", "http.http2.disabled", it, message);
     let why = "switch HTTP/2 on, unless a proxy in front cannot speak it";
-    Some(configured.write(finding, why, None, "no section http2"))
+    Some(configured.mend(finding, Some(it), why, None, "no section http2"))
 }
 
 /// Each process then makes up its own.
@@ -176,7 +178,7 @@ fn secret(configured: &Configured<'_>, nodes: Option<&Sourced<String>>) -> Optio
     let finding = nodes.into_iter().fold(finding, Finding::evidence);
     let rb = "registry['http_secret'] with the same random text on every node";
     let yml = "http.secret with the same random text on every node, as from openssl rand -hex 32";
-    Some(configured.write(finding, "give all nodes one secret", Some(rb), yml))
+    Some(configured.mend(finding, secret, "give all nodes one secret", Some(rb), yml))
 }
 
 /// The registry does not say that it ignores them.
@@ -192,7 +194,7 @@ fn unknown_keys(configured: &Configured<'_>) -> Vec<Finding> {
         let finding = Finding::notice("unknown-key", configured.subject(key.line), message);
         let yml = "the key under its right name and in its right section, or nothing";
         let why = "look the name up, if somebody has added it";
-        configured.write(finding.docs(docs::REGISTRY), why, None, yml)
+        configured.mend(finding.docs(docs::REGISTRY), Some(key), why, None, yml)
     });
     told.collect()
 }

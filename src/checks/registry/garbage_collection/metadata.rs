@@ -149,7 +149,8 @@ fn switched_off(configured: &Configured<'_>) -> Option<Finding> {
         .docs(docs::REGISTRY_GC);
     let rb = "registry['gc'] without 'disabled' => true";
     let yml = format!("{name}: false");
-    Some(configured.write(finding, "let the registry collect its garbage", Some(rb), &yml))
+    let why = "let the registry collect its garbage";
+    Some(configured.mend(finding, Some(it), why, Some(rb), &yml))
 }
 
 /// What the settings say together with lock files for database and files.

@@ -1,7 +1,8 @@
 //! Whether uploads that nobody finished are purged.
 
-use super::super::startup::{Configured, setting_cause};
+use super::super::startup::{Configured, refused_setting};
 use crate::checks::{Finding, docs};
+use crate::install::Source;
 use crate::parse::go_duration;
 use crate::parse::registry_yml::UploadPurging;
 use crate::parse::setting::{Located, Scalar, Setting};
@@ -75,11 +76,15 @@ fn refused(
 ) -> Finding {
     let line = setting.and_then(|it| it.line).or(purging.line);
     let finding = configured.refusal("purging-incomplete", line, what);
-    let finding = finding.explains(setting_cause("storage.maintenance.uploadpurging"));
+    let finding = finding.explains(refused_setting("storage.maintenance.uploadpurging"));
     let finding = setting.into_iter().fold(finding, |finding, it| {
         finding.evidence(configured.setting(it).evidence("what stands there"))
     });
-    complete(finding, configured, setting)
+    let finding = match purging.variable().filter(|_| setting.is_none()) {
+        Some(variable) => finding.seen("comes from", Source::of_variable(&variable)),
+        None => finding,
+    };
+    complete(finding, configured, purging, setting)
 }
 
 fn switched_off(configured: &Configured<'_>, purging: &UploadPurging) -> Finding {
@@ -95,17 +100,19 @@ fn notice(
     message: &str,
 ) -> Finding {
     let finding = Finding::notice(code, configured.subject(purging.line), message);
-    complete(finding.docs(docs::REGISTRY_GC), configured, setting)
+    complete(finding.docs(docs::REGISTRY_GC), configured, purging, setting)
 }
 
 fn complete(
     finding: Finding,
     configured: &Configured<'_>,
+    purging: &UploadPurging,
     setting: Option<&Located<Scalar>>,
 ) -> Finding {
+    let variable = setting.map_or_else(|| purging.variable(), |it| it.variable.clone());
     configured.mend(
         finding,
-        setting,
+        Some(&Located { value: (), line: None, variable }),
         "take uploadpurging out, or write it in full",
         Some(
             "'maintenance' => {'uploadpurging' => {'enabled' => true, 'age' => '168h', 'interval' \

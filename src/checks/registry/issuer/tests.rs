@@ -2,9 +2,10 @@ use super::Scene;
 use super::judge::{judge, written};
 use crate::checks::registry::startup::{Configured, config, told};
 use crate::checks::{Cause, Finding};
+use crate::install::registry::Config;
 use crate::install::tokens::Signer;
 use crate::install::{Endpoint, Source, Sourced};
-use crate::parse::registry_yml::apply_environment;
+use crate::parse::registry_yml::{Variables, read_with};
 
 fn signer(issuer: Option<&str>) -> Signer {
     let path = "/var/opt/gitlab/gitlab-rails/etc/gitlab.yml";
@@ -80,9 +81,11 @@ fn what_a_variable_says_is_mended_there() {
         ("REGISTRY_AUTH_TOKEN_AUTOREDIRECT", "true"),
         ("REGISTRY_AUTH", "htpasswd"),
     ] {
-        let mut config = config(&format!("auth: {}\n", token(good)), true);
-        let variables = [(variable.to_owned(), value.to_owned())].into();
-        apply_environment(&mut config.yml, &variables);
+        let yml = format!("auth: {}\n", token(good));
+        let values = [(variable.to_owned(), value.to_owned())].into();
+        let variables = Variables { values, ..Variables::default() };
+        let yml = read_with(yml.as_bytes(), &variables).unwrap();
+        let config = Config { yml, ..config("", true) };
         let signer = signer(CASE.issuer);
         let findings = judge(&Scene {
             configured: Configured::sample(&config),

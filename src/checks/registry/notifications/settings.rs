@@ -4,6 +4,7 @@ use crate::checks::registry::keeper::Keeper;
 use crate::checks::shell::word;
 use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::host::Host;
+use crate::install::gitlab::found;
 use crate::install::registry::Config;
 use crate::install::{self, Endpoint as Address};
 use crate::parse::go_duration;
@@ -54,7 +55,7 @@ impl<'a> Settings<'a> {
                 header.name
             );
             let finding = self.error(endpoint, "header-not-a-list", message);
-            self.kept_from_starting(self.mended(finding, "write the value in brackets"))
+            self.kept_from_starting(self.mended(endpoint, finding, "write the value in brackets"))
         });
         let mut findings: Vec<_> = durations.chain(headers).collect();
         match address(endpoint) {
@@ -84,7 +85,7 @@ impl<'a> Settings<'a> {
                 let message =
                     format!("{name} '{text}' is no duration: the registry does not start");
                 let finding = place(self.error(endpoint, "duration-unreadable", message));
-                Some(self.kept_from_starting(self.mended(finding, &unit)))
+                Some(self.kept_from_starting(self.mend_value(endpoint, value, finding, &unit)))
             }
             Scalar::Integer(_) | Scalar::Number(_) => {
                 // A fraction is cut off.
@@ -97,7 +98,8 @@ impl<'a> Settings<'a> {
                     value.value
                 );
                 let finding = self.error(endpoint, "duration-without-unit", message);
-                Some(self.mended(place(Finding { severity, ..finding }), &unit))
+                let finding = place(Finding { severity, ..finding });
+                Some(self.mend_value(endpoint, value, finding, &unit))
             }
             _ => None,
         }
@@ -106,7 +108,11 @@ impl<'a> Settings<'a> {
     fn no_address(&self, endpoint: &Endpoint, wrong: &str) -> Finding {
         let message = format!("no event can be sent there: {wrong}");
         let finding = self.error(endpoint, "url-unusable", message);
-        self.mended(finding, "write the receiver's whole URL, such as https://host.internal/events")
+        let what = "write the receiver's whole URL, such as https://host.internal/events";
+        match &endpoint.url {
+            Some(url) => self.mend_value(endpoint, url, finding, what),
+            None => self.mended(endpoint, finding, what),
+        }
     }
 
     fn unencrypted(&self, endpoint: &Endpoint, address: &Address) -> Option<Finding> {
@@ -121,7 +127,8 @@ impl<'a> Settings<'a> {
         let message = format!("{what} cross the network unencrypted: the URL says http");
         let finding =
             Finding { severity: Severity::Warning, ..self.error(endpoint, "unencrypted", message) };
-        Some(self.mended(finding, "let the receiver speak TLS, and write https"))
+        let url = endpoint.url.as_ref()?;
+        Some(self.mend_value(endpoint, url, finding, "let the receiver speak TLS, and write https"))
     }
 
     fn without_secret(&self, endpoint: &Endpoint, address: &Address) -> Option<Finding> {
@@ -132,6 +139,7 @@ impl<'a> Settings<'a> {
         let message = "GitLab refuses every event: none has the header Authorization".to_owned();
         let finding = self.error(endpoint, "no-authorization", message);
         Some(self.mended(
+            endpoint,
             finding,
             "send the value of gitlab_rails['registry_notification_secret'] in the header \
              Authorization",
@@ -152,17 +160,36 @@ impl<'a> Settings<'a> {
     pub(super) fn placed(&self, endpoint: &Endpoint, finding: Finding) -> Finding {
         let shown =
             endpoint.name.as_ref().map_or_else(|| "unnamed".to_owned(), |it| it.value.to_string());
-        finding
-            .evidence(
-                Evidence::new("notification endpoint", shown)
-                    .at(self.config.path.as_str(), endpoint.line),
-            )
-            .docs(docs::REGISTRY_NOTIFICATIONS)
+        finding.evidence(self.written(endpoint, &shown)).docs(docs::REGISTRY_NOTIFICATIONS)
+    }
+
+    /// Where the endpoint stands.
+    pub(super) fn written(&self, endpoint: &Endpoint, shown: &str) -> Evidence {
+        let Endpoint { line, variable, .. } = endpoint;
+        let place = Located { value: (), line: *line, variable: variable.clone() };
+        found(&self.config.path, &place).evidence("notification endpoint", shown)
+    }
+
+    /// The finding with how a value of the endpoint is mended; `what` is a clause.
+    fn mend_value(
+        &self,
+        endpoint: &Endpoint,
+        value: &Located<Scalar>,
+        finding: Finding,
+        what: &str,
+    ) -> Finding {
+        match &value.variable {
+            Some(variable) => self.keeper.unset_variable(finding, variable),
+            None => self.mended(endpoint, finding, what),
+        }
     }
 
     /// The finding with how `registry['notifications']` is mended; `what` is a clause.
-    fn mended(&self, finding: Finding, what: &str) -> Finding {
-        let (place, commands) = self.place_of_mend();
+    fn mended(&self, endpoint: &Endpoint, finding: Finding, what: &str) -> Finding {
+        if let Some(variable) = &endpoint.variable {
+            return self.keeper.unset_variable(finding, variable);
+        }
+        let (place, commands) = self.place_of_mend(endpoint);
         let then = match self.keeper {
             Keeper::Systemd => "restart the registry",
             Keeper::Package | Keeper::Elsewhere => "reconfigure",
@@ -170,8 +197,12 @@ impl<'a> Settings<'a> {
         finding.remedy(self.keeper.advice(&format!("in {place}, {what}, and {then}")), commands)
     }
 
-    /// Where the endpoints are written by hand, and how that is put into effect.
-    pub(super) fn place_of_mend(&self) -> (String, Vec<String>) {
+    /// Where the endpoint is written by hand, and how that is put into effect.
+    pub(super) fn place_of_mend(&self, endpoint: &Endpoint) -> (String, Vec<String>) {
+        let of_url = endpoint.url.as_ref().and_then(|url| url.variable.as_ref());
+        if let Some(variable) = of_url.or(endpoint.variable.as_ref()) {
+            return self.keeper.place_of_variable(variable);
+        }
         match self.keeper {
             Keeper::Package | Keeper::Elsewhere => (
                 "registry['notifications'] of /etc/gitlab/gitlab.rb".to_owned(),
@@ -198,7 +229,7 @@ impl<'a> Settings<'a> {
     }
 
     fn place(&self, name: &str, value: &Located<Scalar>) -> Evidence {
-        Evidence::new(name, &value.value).at(self.config.path.as_str(), value.line)
+        found(&self.config.path, value).evidence(name, &value.value)
     }
 }
 

@@ -46,9 +46,8 @@ impl Target {
     ) -> Option<Self> {
         let url = address(endpoint).ok()?;
         let name = endpoint.name.as_ref().map(|it| it.value.to_string()).unwrap_or_default();
-        let written = Evidence::new("notification endpoint", &name)
-            .at(settings.config.path.as_str(), endpoint.line);
-        let (place, commands) = settings.place_of_mend();
+        let written = settings.written(endpoint, &name);
+        let (place, commands) = settings.place_of_mend(endpoint);
         let mend = Mend { what: format!("the url of the endpoint '{name}' in {place}"), commands };
         let Some(prefix) = url.path.strip_suffix(EVENTS) else {
             let path = if url.path.is_empty() { "/".to_owned() } else { url.path.clone() };

@@ -149,19 +149,37 @@ impl Proxy<'_> {
         if self.front.header("forwarded").is_some() {
             return None;
         }
-        let scheme = if self.is_https() { "https" } else { "http" };
-        let (text, source) = match told {
-            Told::Nothing if self.front.unclear => return None,
-            Told::Text("$proxy_host", _) | Told::Nothing => {
-                let inside =
-                    self.front.proxy_pass.value.split_once("://").map_or("", |(_, rest)| rest);
-                let inside = inside.split('/').next().unwrap_or_default();
-                let why = format!("nginx does not tell the registry which host was asked ({name})");
-                let finding = self.finding("host-missing", &why, &format!("{scheme}://{inside}"));
-                return Some(self.mended(finding, "Host", "$http_host"));
+        match told {
+            Told::Nothing if self.front.unclear => None,
+            Told::Text("$proxy_host", _) | Told::Nothing => Some(self.host_missing(name)),
+            Told::Text(text, source) => {
+                let (code, why, wrong) = self.wrong_host(name, text)?;
+                let wrong = format!("{}://{wrong}", self.client_scheme());
+                let finding = self.finding(code, &why, &wrong);
+                let finding = finding.evidence(source.evidence(name, text));
+                Some(self.mended(finding, "Host", "$http_host"))
             }
-            Told::Text(text, source) => (text, source),
-        };
+        }
+    }
+
+    fn client_scheme(&self) -> &'static str {
+        if self.is_https() { "https" } else { "http" }
+    }
+
+    /// The registry then takes the name that nginx has for it.
+    fn host_missing(&self, name: &str) -> Finding {
+        let inside = self.front.proxy_pass.value.split_once("://").map_or("", |(_, rest)| rest);
+        // What nginx calls a Unix socket.
+        let inside = if inside.starts_with("unix:") { "localhost" } else { inside };
+        let inside = inside.split('/').next().unwrap_or_default();
+        let why = format!("nginx does not tell the registry which host was asked ({name})");
+        let wrong = format!("{}://{inside}", self.client_scheme());
+        self.mended(self.finding("host-missing", &why, &wrong), "Host", "$http_host")
+    }
+
+    /// What is wrong with the host that nginx tells: the finding's code, why, and the host and port
+    /// that the registry takes for its own.
+    fn wrong_host(&self, name: &str, text: &str) -> Option<(&'static str, String, String)> {
         let port = self.port()?;
         let default = port == if self.is_https() { 443 } else { 80 };
         let bare = matches!(text, "$host" | "$server_name" | "$hostname" | "$http_name");
@@ -171,12 +189,7 @@ impl Proxy<'_> {
                 return None;
             }
             let why = format!("nginx drops the port of the host that was asked ({name} {text})");
-            let finding = self.finding("port-dropped", &why, &format!("{scheme}://{host}"));
-            return Some(self.mended(
-                finding.evidence(source.evidence(name, text)),
-                "Host",
-                "$http_host",
-            ));
+            return Some(("port-dropped", why, host.to_owned()));
         }
         if let Some((_, "$server_port")) = text.rsplit_once(':') {
             let listens = self.front.listen.iter().any(|it| it.port == Some(port));
@@ -185,12 +198,7 @@ impl Proxy<'_> {
             }
             let own = self.front.listen.first().and_then(|it| it.port).unwrap_or(80);
             let why = format!("nginx tells the registry its own port ({name} {text})");
-            let finding = self.finding("port-wrong", &why, &format!("{scheme}://{host}:{own}"));
-            return Some(self.mended(
-                finding.evidence(source.evidence(name, text)),
-                "Host",
-                "$http_host",
-            ));
+            return Some(("port-wrong", why, format!("{host}:{own}")));
         }
         // Some other variable, which a map may fill.
         if text.contains('$') {
@@ -203,8 +211,7 @@ impl Proxy<'_> {
             return None;
         }
         let why = format!("nginx tells the registry another host ({name} {text})");
-        let finding = self.finding("host-wrong", &why, &format!("{scheme}://{text}"));
-        Some(self.mended(finding.evidence(source.evidence(name, text)), "Host", "$http_host"))
+        Some(("host-wrong", why, text.to_owned()))
     }
 }
 

@@ -4,7 +4,7 @@ use super::Public;
 use crate::checks::registry::keeper::Keeper;
 use crate::checks::{Finding, Severity, docs};
 use crate::install::registry::Config;
-use crate::install::{Endpoint, Settings, Sourced, Written, spelled};
+use crate::install::{Endpoint, GITLAB_RB, Settings, Sourced, Written, spelled};
 use crate::parse::setting::{Located, Scalar};
 
 /// The registry's own settings.
@@ -93,63 +93,80 @@ fn autoredirect(config: &Config, keeper: Keeper, gitlab: bool) -> Option<Finding
 /// What `gitlab.rb` would make of nginx, before the first reconfigure.
 pub(super) fn written(settings: &Settings, public: Option<&Public<'_>>) -> Vec<Finding> {
     let Some(public) = public else { return Vec::new() };
-    let scheme = if public.endpoint.https { "https" } else { "http" };
-    let default = public.endpoint.port == if public.endpoint.https { 443 } else { 80 };
-    let header = |name: &str| {
-        let sections: [&[&str]; 2] = [&["registry_nginx"], &["registry", "nginx"]];
-        sections.into_iter().find_map(|section| {
-            let path = [section, &["proxy_set_headers", name]].concat();
-            match settings.text(&path) {
-                Written::Known(value) => Some((spelled(&path), value)),
-                Written::Unset | Written::Untold(_) => None,
-            }
-        })
-    };
-    let finding = |code, (name, value): (String, Sourced<String>), what: &str, right: &str| {
-        let message =
-            format!("nginx will tell the registry {what}: pushes will be sent there, and fail");
-        Finding::error(code, crate::install::GITLAB_RB, message)
-            .evidence(value.evidence(&name))
-            .evidence(public.evidence())
-            .docs(docs::REGISTRY_TROUBLE)
-            .remedy(
-                format!("Write {name} = '{right}' in /etc/gitlab/gitlab.rb and reconfigure."),
-                ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
-            )
-    };
-    let plain = ["registry_nginx", "listen_https"];
-    let plain = matches!(settings.flag(&plain), Written::Known(flag) if !flag.value);
-    let proto = header("X-Forwarded-Proto").filter(|(_, value)| match value.value.as_str() {
-        "$scheme" => plain == public.endpoint.https,
-        text => !text.starts_with('$') && text != scheme,
-    });
-    let host = header("Host").filter(|(_, value)| match value.value.as_str() {
-        "$host" | "$server_name" => !default,
-        text => !text.contains('$') && text != public.endpoint.authority(),
-    });
     let mut findings = Vec::new();
-    findings.extend(proto.map(|it| {
-        let code = if it.1.value == "$scheme" { "proto-overwritten" } else { "proto-wrong" };
-        finding(code, it, "another scheme than clients use", scheme)
-    }));
-    findings.extend(host.map(|it| {
-        let code = if it.1.value.starts_with('$') { "port-dropped" } else { "host-wrong" };
-        finding(code, it, "another host or port than clients use", "$http_host")
-    }));
-    if let Written::Known(flag) = settings.flag(&["registry", "autoredirect"])
-        && flag.value
-    {
-        let message = "clients will be told to fetch tokens from the registry's own host, where \
-                       GitLab serves none: every login fails";
-        findings.push(
-            Finding::error("autoredirect", crate::install::GITLAB_RB, message)
-                .evidence(flag.evidence("registry['autoredirect']"))
-                .docs(docs::REGISTRY_TROUBLE)
-                .remedy(
-                    "Take the line out and reconfigure.",
-                    ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
-                ),
-        );
-    }
+    findings.extend(written_scheme(settings, public));
+    findings.extend(written_host(settings, public));
+    findings.extend(written_autoredirect(settings));
     findings
+}
+
+/// A header that nginx will set, with the name of its setting.
+type WrittenHeader = (String, Sourced<String>);
+
+fn written_header(settings: &Settings, name: &str) -> Option<WrittenHeader> {
+    let sections: [&[&str]; 2] = [&["registry_nginx"], &["registry", "nginx"]];
+    sections.into_iter().find_map(|section| {
+        let path = [section, &["proxy_set_headers", name]].concat();
+        match settings.text(&path) {
+            Written::Known(value) => Some((spelled(&path), value)),
+            Written::Unset | Written::Untold(_) => None,
+        }
+    })
+}
+
+fn written_scheme(settings: &Settings, public: &Public<'_>) -> Option<Finding> {
+    let scheme = if public.endpoint.https { "https" } else { "http" };
+    let plain = settings.flag(&["registry_nginx", "listen_https"]);
+    let plain = matches!(plain, Written::Known(flag) if !flag.value);
+    let header = written_header(settings, "X-Forwarded-Proto")?;
+    let code = match header.1.value.as_str() {
+        "$scheme" if plain == public.endpoint.https => "proto-overwritten",
+        text if !text.starts_with('$') && text != scheme => "proto-wrong",
+        _ => return None,
+    };
+    Some(misled(public, code, &header, "another scheme than clients use", scheme))
+}
+
+fn written_host(settings: &Settings, public: &Public<'_>) -> Option<Finding> {
+    let default = public.endpoint.port == if public.endpoint.https { 443 } else { 80 };
+    let header = written_header(settings, "Host")?;
+    let code = match header.1.value.as_str() {
+        "$host" | "$server_name" if !default => "port-dropped",
+        text if !text.contains('$') && text != public.endpoint.authority() => "host-wrong",
+        _ => return None,
+    };
+    Some(misled(public, code, &header, "another host or port than clients use", "$http_host"))
+}
+
+fn misled(
+    public: &Public<'_>,
+    code: &'static str,
+    (name, value): &WrittenHeader,
+    what: &str,
+    right: &str,
+) -> Finding {
+    let message =
+        format!("nginx will tell the registry {what}: pushes will be sent there, and fail");
+    Finding::error(code, GITLAB_RB, message)
+        .evidence(value.evidence(name))
+        .evidence(public.evidence())
+        .docs(docs::REGISTRY_TROUBLE)
+        .remedy(
+            format!("Write {name} = '{right}' in /etc/gitlab/gitlab.rb and reconfigure."),
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        )
+}
+
+fn written_autoredirect(settings: &Settings) -> Option<Finding> {
+    let Written::Known(flag) = settings.flag(&["registry", "autoredirect"]) else { return None };
+    let message = "clients will be told to fetch tokens from the registry's own host, where \
+                   GitLab serves none: every login fails";
+    let finding = Finding::error("autoredirect", GITLAB_RB, message)
+        .evidence(flag.evidence("registry['autoredirect']"))
+        .docs(docs::REGISTRY_TROUBLE)
+        .remedy(
+            "Take the line out and reconfigure.",
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        );
+    flag.value.then_some(finding)
 }

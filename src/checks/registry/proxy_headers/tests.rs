@@ -4,7 +4,7 @@ use super::*;
 use crate::checks::{Finding, Severity};
 use crate::install::Endpoint;
 use crate::install::front::Front;
-use crate::install::front::tests::{HEALTHY, found};
+use crate::install::front::tests::{HEALTHY, found, found_before_socket};
 
 /// What is said of a location with these directives, below a server that listens so.
 fn judged(listen: &str, directives: &str, url: Option<&str>) -> Vec<(Severity, &'static str)> {
@@ -26,6 +26,18 @@ fn headers(headers: &[(&str, &str)]) -> String {
 }
 
 const URL: Option<&str> = Some("https://registry.test:5050");
+
+#[test]
+fn nginx_calls_a_unix_socket_localhost() {
+    let text = "server { listen 443 ssl; location / { client_max_body_size 0;
+                proxy_set_header X-Forwarded-Proto https;
+                proxy_pass http://unix:/run/registry.sock; } }";
+    let [front] = <[Front; 1]>::try_from(found_before_socket(text)).unwrap();
+    let findings = proxy::judge(&front, None, None);
+    let [finding] = &findings[..] else { panic!("{findings:?}") };
+    assert_eq!(finding.code, "host-missing");
+    assert!(finding.message.contains("sends pushes to https://localhost "), "{}", finding.message);
+}
 
 #[test]
 fn good_proxies_pass() {

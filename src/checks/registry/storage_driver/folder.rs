@@ -14,7 +14,7 @@ use crate::host::{Host, Unknown};
 use crate::install::accounts::{self, Service};
 use crate::install::storage::Program;
 use crate::parse::registry_yml::Driver;
-use crate::parse::setting::{Located, Scalar};
+use crate::parse::setting::Scalar;
 
 /// Where a registry keeps its images that is told no folder.
 const DEFAULT_ROOT: &str = "/var/lib/registry";
@@ -45,8 +45,7 @@ pub(super) async fn look(
     verdict: &mut Verdict,
 ) {
     let told = driver.get("rootdirectory").cloned();
-    let root =
-        told.unwrap_or_else(|| Located::at(driver.line, Scalar::Text(DEFAULT_ROOT.to_owned())));
+    let root = told.unwrap_or_else(|| driver.located(Scalar::Text(DEFAULT_ROOT.to_owned())));
     let path = Utf8PathBuf::from(root.value.to_string());
     let place = subject.shown(&["filesystem", "rootdirectory"], &root);
     if !path.is_absolute() {

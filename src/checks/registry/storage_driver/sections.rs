@@ -1,7 +1,7 @@
 //! The section `storage` itself: which driver, and what stands beside it.
 
 use super::subject::Subject;
-use crate::checks::registry::startup::setting_cause;
+use crate::checks::registry::startup::refused_setting;
 use crate::checks::{Finding, Severity};
 use crate::install::storage::Program;
 use crate::parse::registry_yml::{Driver, UploadPurging};
@@ -259,7 +259,7 @@ fn purging(subject: &Subject<'_>) -> Option<Finding> {
 
 /// What another check of the registry tells as well, which knows more of it and so explains this.
 fn told_elsewhere(finding: Finding, name: &str) -> Finding {
-    Finding { explains: Vec::new(), ..finding }.follows(setting_cause(name))
+    finding.follows(refused_setting(name))
 }
 
 /// What is wrong with a text that Go is to read as a duration: numbers with units up to hours.

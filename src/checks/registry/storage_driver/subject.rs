@@ -67,8 +67,7 @@ impl Subject<'_> {
 
     /// The place of a driver.
     pub(in crate::checks::registry) fn driver(&self, driver: &Driver) -> Evidence {
-        let name = Located { value: (), line: driver.line, variable: driver.variable.clone() };
-        self.settings.source(&name).evidence("driver", &driver.name)
+        self.settings.source(&driver.located(())).evidence("driver", &driver.name)
     }
 
     /// A setting's name as an administrator writes it, whatever file the registry reads.
@@ -94,13 +93,19 @@ impl Subject<'_> {
             crate::install::spelled(&[&["registry", "storage"], path].concat())
         );
         let yml = format!("{}: {value}", [&["storage"], path].concat().join("."));
-        self.keeper.configure(finding, why, &rb, &yml)
+        match self.settings.variable(path) {
+            Some(variable) => self.keeper.unset_variable(finding, &variable),
+            None => self.keeper.configure(finding, why, &rb, &yml),
+        }
     }
 
     /// What to take out.
     pub(in crate::checks::registry) fn remove(&self, finding: Finding, path: &[&str]) -> Finding {
         let rb = crate::install::spelled(&[&["registry", "storage"], path].concat());
         let yml = [&["storage"], path].concat().join(".");
-        self.keeper.unset(finding, &rb, &yml)
+        match self.settings.variable(path) {
+            Some(variable) => self.keeper.unset_variable(finding, &variable),
+            None => self.keeper.unset(finding, &rb, &yml),
+        }
     }
 }

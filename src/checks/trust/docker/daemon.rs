@@ -286,10 +286,7 @@ async fn folder_content(
             File::Missing => ("open", "no such file or directory", "is a link that leads nowhere"),
             File::NotAFile(_) => ("read", "is a directory", "is no file"),
             // Go would read even this; nobody has so many certificates.
-            other => {
-                let why = other.obstacle().unwrap_or_default();
-                return Err(Unknown::Unreadable(format!("{path}: {why}")));
-            }
+            other => return Err(other.unknown(&path)),
         };
         obstacle = Some(Obstacle { words: format!("{verb} {path}: {words}"), path, what });
     }

@@ -4,11 +4,13 @@
 //! of it.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
+use super::locate::locate;
 use super::walk::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -60,6 +62,22 @@ pub struct GarbageRun {
     pub delete_untagged: bool,
     /// `-d`: nothing is deleted.
     pub dry_run: bool,
+    /// Why it is never run, or fails whenever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
+}
+
+/// Why a command that is written somewhere does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Idle {
+    /// A line of the system's crontabs has the user between the time and the command, and this one
+    /// has none.
+    NoUser,
+    /// It runs as this user, and the command needs root.
+    NotRoot(String),
+    /// A script in a folder of cron's that may not be executed.
+    NotExecutable,
 }
 
 /// The programs that collect garbage.
@@ -93,7 +111,10 @@ fn look(scope: &Scope) -> GarbageRuns {
     let mut unread = for_each_crontab(scope, |path, text| {
         for (line, text) in lines(text) {
             match command(text, false) {
-                Some(command) => runs.push(command.at(path, line, schedule(text))),
+                Some(command) => {
+                    let idle = command.idle(path, text);
+                    runs.push(GarbageRun { idle, ..command.at(path, line, schedule(text)) });
+                }
                 None => called.extend(
                     scripts(text).map(|script| (script, path.to_owned(), line, schedule(text))),
                 ),
@@ -113,8 +134,9 @@ fn look(scope: &Scope) -> GarbageRuns {
         let paths = files_in(scope, folder.into(), &mut unread);
         let name = folder.trim_start_matches("/etc/").to_owned();
         for_each_text(scope, paths, &mut unread, |path, text| {
-            let found = first(text);
-            runs.extend(found.map(|(line, it)| it.at(path, line, Some(name.clone()))));
+            let idle = (!is_executable(scope, path)).then_some(Idle::NotExecutable);
+            let found = first(text).map(|(line, it)| it.at(path, line, Some(name.clone())));
+            runs.extend(found.map(|run| GarbageRun { idle, ..run }));
         });
     }
     runs.extend(timers(scope, &mut unread));
@@ -176,8 +198,35 @@ impl Command {
             guarded,
             delete_untagged,
             dry_run,
+            idle: None,
         }
     }
+
+    /// What keeps cron from running a line of a crontab, or the command from working.
+    fn idle(&self, path: &Utf8Path, line: &str) -> Option<Idle> {
+        let mut words = line.split_whitespace();
+        let times = if line.trim_start().starts_with('@') { 1 } else { 5 };
+        let next = words.nth(times)?;
+        let user = match path.parent().filter(|folder| folder.starts_with("/var/spool/cron")) {
+            Some(_) => path.file_name()?,
+            // No name of an account has a slash in it.
+            None if next.contains('/') || matches!(next, "gitlab-ctl" | "sudo") => {
+                return Some(Idle::NoUser);
+            }
+            None => next,
+        };
+        let by_root =
+            matches!(user, "root" | "0") || line.split_whitespace().any(|it| it == "sudo");
+        let needs_root = self.collector == Collector::GitlabCtl;
+        let is_name = user.len() <= 32
+            && user.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        (needs_root && !by_root && is_name).then(|| Idle::NotRoot(user.to_owned()))
+    }
+}
+
+fn is_executable(scope: &Scope, path: &Utf8Path) -> bool {
+    let found = locate(scope, path).and_then(|found| found.metadata());
+    found.map_or(true, |metadata| metadata.mode() & 0o111 != 0)
 }
 
 /// Lines that are no comments, from 1.
@@ -314,6 +363,28 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_do_nothing_are_known() {
+        let ctl = "gitlab-ctl registry-garbage-collect";
+        let idle = |path: &str, line: &str| command(line, false).unwrap().idle(path.into(), line);
+        for good in [
+            format!("5 4 * * 0 root {ctl}"),
+            format!("@weekly root {ctl}"),
+            format!("5 4 * * 0 git sudo {ctl}"),
+            "5 4 * * 0 registry /opt/gitlab/embedded/bin/registry garbage-collect c.yml".to_owned(),
+        ] {
+            assert_eq!(idle("/etc/cron.d/gc", &good), None, "{good}");
+        }
+        let own = format!("5 4 * * 0 /opt/gitlab/bin/{ctl}");
+        assert_eq!(idle("/var/spool/cron/crontabs/root", &own), None);
+        assert_eq!(idle("/var/spool/cron/git", &own), Some(Idle::NotRoot("git".to_owned())));
+        let git = format!("5 4 * * 0 git /opt/gitlab/bin/{ctl}");
+        assert_eq!(idle("/etc/crontab", &git), Some(Idle::NotRoot("git".to_owned())));
+        for bad in [own, format!("@weekly {ctl}"), format!("5 4 * * 0 sudo {ctl}")] {
+            assert_eq!(idle("/etc/cron.d/gc", &bad), Some(Idle::NoUser), "{bad}");
+        }
+    }
+
+    #[test]
     fn times_are_kept_and_nothing_else() {
         assert_eq!(schedule("5 4 * * 0 root x").as_deref(), Some("5 4 * * 0"));
         assert_eq!(schedule("@weekly x").as_deref(), Some("@weekly"));
@@ -373,7 +444,8 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*|(registry |garbage-collect|[-@*/ ;&'\"#a-z0-9\\n]){0,40}") {
             for (_, line) in lines(&text) {
-                let _ = (command(line, false), schedule(line), scripts(line).count());
+                let idle = command(line, false).map(|it| it.idle("/etc/crontab".into(), line));
+                let _ = (idle, schedule(line), scripts(line).count());
             }
             let _ = first(&text);
         }

@@ -28,7 +28,7 @@ use crate::parse::Malformed;
 pub use directory::{Directory, Entry, Listing};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
-pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule};
+pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule, Idle};
 pub use gitlab_rb::GitlabRb;
 pub use hosts_entry::{Entry as HostsLines, HOSTS, HostsEntry};
 pub use metadata_crontabs::{CronLine, CronMentions, MetadataCrontabs, RailsVariable};

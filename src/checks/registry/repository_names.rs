@@ -8,7 +8,7 @@ use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::files::{FileFacts, NameOddity, RegistryTags, Sample, TagListing, TagTree};
 use crate::host::{Host, Unknown};
 use crate::install::registry::{Storage, external, storage};
-use crate::install::storage::{TagStore, tag_store};
+use crate::install::storage::{TagStore, storage_settings, tag_store};
 use crate::install::{Endpoint, Source};
 
 check! {
@@ -66,6 +66,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let mut verdict = Verdict::default();
     match host.ask(RegistryTags::of(&top)).await? {
         TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
+            if storage_settings(host).await?.is_some_and(|it| it.written_only) {
+                let why = "the first reconfigure makes the folder of the images";
+                return Err(Stop::not_applicable(why));
+            }
             let why = format!("{} does not exist; is a disk not mounted?", root.value);
             return Err(Unknown::Unreadable(why).into());
         }
@@ -96,6 +100,10 @@ async fn in_database(host: &Host, registry: &Utf8Path) -> Result<Option<String>,
                 try_join!(locked(host, registry), host.ask(FileFacts::of(&files)))?;
             if locked.is_some() || in_files.is_some() {
                 return Ok(locked);
+            }
+            // Before the first push there is nothing in either place.
+            if host.ask(FileFacts::of(registry.join("v2/repositories"))).await?.is_none() {
+                return Ok(None);
             }
             return Err(Unknown::Unreadable(format!(
                 "database.enabled is 'prefer' ({source}), and no lock file in \

@@ -11,8 +11,8 @@ use super::{Finding, Outcome};
 /// explain a finding, the deepest is named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// An address that a setting names in place of the right one, as `host:port`: whatever is
-    /// wrong there comes of that.
+    /// An address that a setting names in place of the right one, as `host:port`, the path behind
+    /// it where that alone is wrong: whatever is wrong there comes of that.
     Astray(String),
     /// A host name that does not resolve as it should.
     Name(String),

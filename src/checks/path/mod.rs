@@ -215,8 +215,15 @@ pub async fn look(host: &Host, service: &dyn Service) -> Result<Looked, Unknown>
 /// What is wrong on the way to a service; `None` where it answers at every address, or at one
 /// where that is enough.
 pub fn judge(service: &dyn Service, looked: &Looked) -> Option<Finding> {
-    let finding = judge_stages(service, looked)?;
-    Some(finding.follows(Cause::Astray(service.endpoint().socket())))
+    let endpoint = service.endpoint();
+    let finding = judge_stages(service, looked)?.follows(Cause::Astray(endpoint.socket()));
+    // A wrong path leads to a wrong answer, but not to a dead server.
+    let answered = |way: &Way| way.response().is_some();
+    if !matches!(&looked.reached, Reach::Ways(ways) if ways.iter().any(answered)) {
+        return Some(finding);
+    }
+    let asked = service.asked().split('?').next().unwrap_or_default();
+    Some(finding.follows(Cause::Astray(format!("{}{}{asked}", endpoint.socket(), endpoint.path))))
 }
 
 fn judge_stages(service: &dyn Service, looked: &Looked) -> Option<Finding> {
@@ -228,7 +235,7 @@ fn judge_stages(service: &dyn Service, looked: &Looked) -> Option<Finding> {
         let farthest = farthest(bad.iter().copied())?;
         let others = bad.iter().filter(|way| way.address != farthest.address).copied();
         let finding = shown(broken::broken(service, farthest, looked.spoken), others);
-        return Some(unconnected(finding, &bad));
+        return Some(if service.is_inner() { finding } else { unconnected(finding, &bad) });
     }
     // A service listens on one of the two addresses of `localhost`; its web server tries the other
     // one, is refused, and takes this one.

@@ -310,3 +310,26 @@ mod tests {
         assert_eq!(judged, Err(Unknown::NotRecorded));
     }
 }
+
+#[test]
+fn an_empty_storage_is_no_riddle() {
+    let text =
+        include_str!("../../../fixtures/registry/repository-names/cannot-look-no-lock-file.json");
+    let registry = "/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry";
+    let found = |lines: String| {
+        let host = Host::recorded(crate::host::Recording::parse(lines.as_bytes()).unwrap().looks);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(in_database(&host, registry.into()))
+    };
+    assert!(matches!(found(text.to_owned()), Err(Unknown::Unreadable(_))));
+    // Before the first push nobody can tell which of the two it will be, and nobody need.
+    let path = format!("\"{registry}/v2/repositories\"");
+    let nothing = |line: &str| {
+        let found = format!(
+            "{{\"kind\":\"file-facts\",\"ask\":{{\"path\":{path}}},\"reply\":{{\"answer\":null}}}},"
+        );
+        if line.contains(&path) { found } else { line.to_owned() }
+    };
+    let lines: Vec<_> = text.lines().map(nothing).collect();
+    assert_eq!(found(lines.join("\n")), Ok(None));
+}

@@ -80,10 +80,10 @@ fn compared(
     let evidence: Vec<Evidence> =
         [Some(gitlab.evidence("GitLab's address")), told].into_iter().flatten().collect();
     let found = finding(scene, auth, severity, code, message).seen("expected", wanted);
-    let found = if realm.socket() == url.socket() {
-        found
-    } else {
-        found.explains(Cause::Astray(realm.socket()))
+    let found = match code {
+        "realm-path" => found.explains(Cause::Astray(format!("{}{}", realm.socket(), realm.path))),
+        _ if realm.socket() != url.socket() => found.explains(Cause::Astray(realm.socket())),
+        _ => found,
     };
     Some(evidence.into_iter().fold(found, Finding::evidence))
 }

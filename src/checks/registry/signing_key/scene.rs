@@ -274,6 +274,9 @@ impl Held {
         let what = format!("whether '{account}' can read {}", self.path.value);
         let known = verdict.told(&what, account_here(host, &account).await).flatten()?;
         let at = found.obstacle(&self.path.value, &known)?;
+        if !verdict.told(&what, tells_owners(host).await)? {
+            return None;
+        }
         // Files that were unpacked without their owners are all of the one who unpacked them, and
         // the folders that only a service may enter are shut for it then.
         let running = verdict.told(&what, host.ask(System).await)?.running;
@@ -294,14 +297,11 @@ impl Held {
     }
 }
 
-/// The numbers of an account; `None` where those of the files are not this installation's, as in a
-/// container or a part of a system.
+/// The numbers of an account; `None` where the files are a container's or a part of a system, and
+/// have no such account.
 async fn account_here(host: &Host, name: &str) -> Result<Option<Account>, Unknown> {
-    if !tells_owners(host).await? {
-        return Ok(None);
-    }
     let known = host.ask(AccountOf::name(name)).await?;
-    if known.is_none() && host.ask(System).await?.running {
+    if known.is_none() && host.ask(System).await?.running && tells_owners(host).await? {
         return Err(Unknown::Unreadable(format!("/etc/passwd has no account '{name}'")));
     }
     Ok(known)

@@ -22,6 +22,8 @@ pub enum Cause {
     TimeService,
     /// This host's clock.
     Clock,
+    /// The clocks of GitLab and of the registry, which differ by more than a token bears.
+    Skew,
     /// What keeps a service from starting, such as a setting that it refuses; the service as
     /// `host:port`.
     Startup(String),

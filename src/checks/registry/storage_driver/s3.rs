@@ -43,11 +43,12 @@ pub(super) fn judge(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
         switches.extend(["pathstyle", "parallelwalk", "objectownership", "checksum_disabled"]);
     }
     findings.extend(numbers::judge_switches(subject, driver, &switches));
-    let rules: [fn(&Subject<'_>, &Driver) -> Option<Finding>; 14] = [
+    let rules: [fn(&Subject<'_>, &Driver) -> Option<Finding>; 15] = [
         no_bucket,
         |subject, driver| bucket_with_slash(subject, driver, "bucket"),
         region,
         scheme,
+        bucket_twice,
         path_style,
         small_chunks,
         requests,
@@ -186,6 +187,29 @@ fn scheme(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
     let rest = text.rsplit("//").next().unwrap_or(&text);
     let value = format!("'{scheme}://{}'", rest.trim_start_matches('/'));
     Some(subject.write(finding, "write the whole URL", &path, &value))
+}
+
+/// The bucket in the address of the store as well, as some stores show it for a bucket.
+fn bucket_twice(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
+    let endpoint = driver.get("regionendpoint").filter(|_| !is_amazon(driver))?;
+    let bucket = driver.text("bucket").filter(|it| !it.is_empty())?;
+    let text = endpoint.value.to_string();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", &text));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let bare_host = host.strip_prefix(bucket.as_str()).and_then(|it| it.strip_prefix('.'));
+    let in_path = path.trim_end_matches('/') == bucket;
+    if bare_host.is_none() && !in_path {
+        return None;
+    }
+    let path = [driver.name.as_str(), "regionendpoint"];
+    let message = format!(
+        "the bucket '{bucket}' stands in the address of the store as well: the registry asks there \
+         for a bucket '{bucket}' once more"
+    );
+    let finding = subject.finding(Severity::Warning, "bucket-twice", message);
+    let finding = finding.evidence(subject.shown(&path, endpoint));
+    let value = format!("'{scheme}://{}'", bare_host.unwrap_or(host));
+    Some(subject.write(finding, "name the store alone", &path, &value))
 }
 
 /// Whether `host/bucket/key` is asked for rather than `bucket.host/key`.

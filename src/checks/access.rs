@@ -4,6 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::host::account::Account;
 use crate::host::files::{Access, Facts, FileFacts};
+use crate::host::request::Requested;
+use crate::host::system::System;
 use crate::host::{Host, Unknown};
 
 /// To go through a folder.
@@ -42,6 +44,16 @@ pub(in crate::checks) struct Chain {
 pub(in crate::checks) enum Wish {
     Read,
     Write,
+}
+
+/// Whether the owners of files are the server's own. An ordinary user who unpacks an archive owns
+/// all of it, and a container has accounts of its own.
+pub(in crate::checks) async fn tells_owners(host: &Host) -> Result<bool, Unknown> {
+    let system = host.ask(System).await?;
+    if system.running {
+        return Ok(!host.ask(Requested).await?.elsewhere);
+    }
+    Ok(system.uid == 0)
 }
 
 /// Looks at a file, following one link, and at the folders that really hold it.
@@ -99,6 +111,12 @@ impl Chain {
             facts.mode & bit != 0
         };
         end.mode & (wish.bit() << 3) != 0 && self.above.iter().all(|(_, facts)| passes(facts))
+    }
+
+    /// Whether the file and all folders above it belong to one account.
+    pub(in crate::checks) fn is_of_one_owner(&self) -> bool {
+        let Some(end) = &self.end else { return false };
+        self.above.iter().all(|(_, facts)| facts.uid == end.uid)
     }
 
     /// What keeps an account from reading; `None` if it can, or an access control list decides it.

@@ -3,12 +3,17 @@
 //! A finding says what it `explains` and what it `follows` from; this module only matches the two.
 //! So a check knows nothing of other checks, and a new check takes part by naming its causes.
 
+use std::net::SocketAddr;
+
 use super::{Finding, Outcome};
 
 /// What can be at the bottom of other findings. Earlier variants lie deeper: when several causes
 /// explain a finding, the deepest is named.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
+    /// An address that a setting names in place of the right one, as `host:port`, the path behind
+    /// it where that alone is wrong: whatever is wrong there comes of that.
+    Astray(String),
     /// A host name that does not resolve as it should.
     Name(String),
     /// A time server that cannot be reached or tells no time, as `host:port`.
@@ -17,6 +22,8 @@ pub enum Cause {
     TimeService,
     /// This host's clock.
     Clock,
+    /// The clocks of GitLab and of the registry, which differ by more than a token bears.
+    Skew,
     /// A setting that a service refuses, as `service section.key`, and so does not start.
     Refusal(String),
     /// What keeps a service from starting, such as a setting that it refuses; the service as
@@ -25,6 +32,8 @@ pub enum Cause {
     /// What makes a running service refuse everything, such as its storage; the service as
     /// `host:port`.
     Health(String),
+    /// What listens, or does not, at a socket's address, whatever the name that led there.
+    Address(SocketAddr),
     /// A service that another one stands in front of, such as the registry behind nginx, as
     /// `host:port`.
     Backend(String),

@@ -215,6 +215,18 @@ pub async fn look(host: &Host, service: &dyn Service) -> Result<Looked, Unknown>
 /// What is wrong on the way to a service; `None` where it answers at every address, or at one
 /// where that is enough.
 pub fn judge(service: &dyn Service, looked: &Looked) -> Option<Finding> {
+    let endpoint = service.endpoint();
+    let finding = judge_stages(service, looked)?.follows(Cause::Astray(endpoint.socket()));
+    // A wrong path leads to a wrong answer, but not to a dead server.
+    let answered = |way: &Way| way.response().is_some();
+    if !matches!(&looked.reached, Reach::Ways(ways) if ways.iter().any(answered)) {
+        return Some(finding);
+    }
+    let asked = service.asked().split('?').next().unwrap_or_default();
+    Some(finding.follows(Cause::Astray(format!("{}{}{asked}", endpoint.socket(), endpoint.path))))
+}
+
+fn judge_stages(service: &dyn Service, looked: &Looked) -> Option<Finding> {
     if let Reach::NoName(resolved) = &looked.reached {
         return Some(broken::no_name(service, resolved));
     }
@@ -222,12 +234,24 @@ pub fn judge(service: &dyn Service, looked: &Looked) -> Option<Finding> {
     if good.is_empty() {
         let farthest = farthest(bad.iter().copied())?;
         let others = bad.iter().filter(|way| way.address != farthest.address).copied();
-        return Some(shown(broken::broken(service, farthest, looked.spoken), others));
+        let finding = shown(broken::broken(service, farthest, looked.spoken), others);
+        return Some(if service.is_inner() { finding } else { unconnected(finding, &bad) });
     }
     // A service listens on one of the two addresses of `localhost`; its web server tries the other
     // one, is refused, and takes this one.
     let is_silent = bad.is_empty() || service.is_inner();
     (!is_silent).then(|| addresses::differing(service, &good, &bad))
+}
+
+/// Services of several names may have one web server: if nothing accepts connections at an address,
+/// the first of them tells it for all.
+fn unconnected(finding: Finding, ways: &[&Way]) -> Finding {
+    if ways.iter().any(|way| !matches!(way.stage, Stage::Connection(_))) {
+        return finding;
+    }
+    ways.iter().fold(finding, |finding, way| {
+        finding.explains(Cause::Address(way.address)).follows(Cause::Address(way.address))
+    })
 }
 
 /// How far a way went, in a few words.

@@ -8,7 +8,7 @@ use crate::checks::{Finding, Severity, Stop, Verdict, check, docs};
 use crate::host::environment::ProxyVariables;
 use crate::host::network::Body;
 use crate::host::{Host, Unknown};
-use crate::install::Endpoint;
+use crate::install::{self, Endpoint};
 
 check! {
     /// The registry answers on `/v2/`, for users and for GitLab itself.
@@ -52,7 +52,10 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             };
         }
         if let Some(looked) = verdict.told(&examined.endpoint.to_string(), seen) {
-            verdict.add(judge(examined, &looked));
+            let gitlab = install::gitlab::external_url(host).await.ok().flatten();
+            let gitlab = gitlab.map(|it| it.value.server());
+            let finding = judge(examined, &looked);
+            verdict.add(finding.map(|it| sent_to_gitlab(it, examined, &looked, gitlab.as_ref())));
         }
         if matches!(examined.side, Side::External(_)) {
             let proxies = verdict.told("proxy variables", host.ask(ProxyVariables).await);
@@ -65,6 +68,28 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
 fn judge(examined: &Examined, looked: &Looked) -> Option<Finding> {
     let (good, _) = looked.split(examined);
     imperfect(examined, &good).or_else(|| path::judge(examined, looked))
+}
+
+/// A redirect may lead to the registry after all, but not one to GitLab's own web server.
+fn sent_to_gitlab(
+    finding: Finding,
+    examined: &Examined,
+    looked: &Looked,
+    gitlab: Option<&Endpoint>,
+) -> Finding {
+    let (_, bad) = looked.split(examined);
+    let is_gitlab = |way: &&Way| {
+        let location = way.response().and_then(|response| response.field("location"));
+        let target = location.and_then(|it| Endpoint::parse(it).ok());
+        target.is_some_and(|target| {
+            gitlab.is_some_and(|it| it.is_server(&target)) && !examined.endpoint.is_server(&target)
+        })
+    };
+    if finding.code != "redirected" || !bad.iter().any(is_gitlab) {
+        return finding;
+    }
+    let message = format!("{}, which is GitLab and no registry", finding.message);
+    Finding { severity: Severity::Error, message, ..finding }
 }
 
 /// The registry answers, but something on the way changes the answer.
@@ -166,6 +191,20 @@ mod tests {
         assert_eq!(judged(&external(), vec![way("10.0.0.1:5050", healthy())]), None);
         let open = answered(200, &[(VERSION_HEADER, "registry/2.0")]);
         assert_eq!(judged(&external(), vec![way("10.0.0.1:5050", open)]), None);
+    }
+
+    #[test]
+    fn a_redirect_to_gitlab_leads_to_no_registry() {
+        let redirect = answered(301, &[("location", "https://git.test/v2/")]);
+        let looked =
+            Looked { reached: Reach::Ways(vec![way("10.0.0.1:5050", redirect)]), spoken: None };
+        let severity = |gitlab: &str| {
+            let finding = judge(&external(), &looked).unwrap();
+            let gitlab = Endpoint::parse(gitlab).unwrap();
+            sent_to_gitlab(finding, &external(), &looked, Some(&gitlab)).severity
+        };
+        assert_eq!(severity("https://git.test"), Severity::Error);
+        assert_eq!(severity("https://other.test"), Severity::Warning);
     }
 
     #[test]

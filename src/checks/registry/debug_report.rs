@@ -98,6 +98,23 @@ impl Debug {
         self.rewritten(finding, "give the debug server an address and a port")
     }
 
+    /// The registry itself has the port.
+    pub(super) fn address_taken(&self, registry: &Sourced<String>) -> Finding {
+        let written = &self.address.value;
+        let message = "the debug server is to listen where the registry itself does: the registry \
+                       does not start";
+        let finding = self
+            .placed(Finding::error("address-taken", written, message))
+            .evidence(registry.evidence("http.addr"));
+        let words = format!("listen tcp {}: bind: address already in use", registry.value);
+        let finding = finding.seen("the registry says", words);
+        let finding = match &self.registry {
+            Some(socket) => finding.explains(Cause::Startup(socket.clone())),
+            None => finding,
+        };
+        self.rewritten(finding, "give the debug server a port of its own")
+    }
+
     /// Listening on more than loopback hands profiles, and secrets, to the network.
     pub(super) fn bound_widely(&self, host: &str, profiles: Profiles) -> Finding {
         let interface = match host {

@@ -48,6 +48,12 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     let Some(listening) = Endpoint::listening(&debug.address.value) else {
         return Ok(Verdict { findings: vec![debug.unreadable()], ..Verdict::default() });
     };
+    if let Some(registry) = install::registry::listening(host).await?
+        && Endpoint::listening(&registry.value).is_some_and(|it| is_same_socket(&it, &listening))
+    {
+        let taken = debug.address_taken(&registry);
+        return Ok(Verdict { findings: vec![taken], ..Verdict::default() });
+    }
     let mut verdict = Verdict::default();
     let version = verdict.told("version of the registry", host.ask(RegistryVersion).await);
     let profiles = profiles(config.as_ref(), version.flatten().as_deref());
@@ -109,6 +115,17 @@ async fn from_another_computer(host: &Host, is_elsewhere: bool) -> Result<Verdic
         }
         None => Err(Stop::NotApplicable(format!("{here} here, and none answers at {socket}"))),
     }
+}
+
+/// Whether no two servers can listen at both.
+fn is_same_socket(registry: &Endpoint, debug: &Endpoint) -> bool {
+    let is_every = |host: &str| matches!(host, "" | "*" | "0.0.0.0" | "::");
+    let told =
+        |host: &str| if host == "localhost" { "127.0.0.1".to_owned() } else { host.to_owned() };
+    registry.port == debug.port
+        && (told(&registry.host) == told(&debug.host)
+            || is_every(&registry.host)
+            || is_every(&debug.host))
 }
 
 /// Whether only this host can connect to what listens on `host`.
@@ -196,6 +213,20 @@ mod tests {
         assert_eq!(of(&package, None), Profiles::Perhaps);
         assert_eq!(of(&own, None), Profiles::Shown);
         assert_eq!(profiles(None, None), Profiles::Perhaps);
+    }
+
+    #[test]
+    fn two_servers_need_two_sockets() {
+        let same = |one: &str, other: &str| {
+            let listening = |address| Endpoint::listening(address).unwrap();
+            is_same_socket(&listening(one), &listening(other))
+        };
+        for other in ["127.0.0.1:5000", "localhost:5000", ":5000", "0.0.0.0:5000", "[::]:5000"] {
+            assert!(same("127.0.0.1:5000", other), "{other}");
+        }
+        for other in ["127.0.0.1:5001", "127.0.0.2:5000", "[::1]:5000"] {
+            assert!(!same("127.0.0.1:5000", other), "{other}");
+        }
     }
 
     #[tokio::test]

@@ -391,7 +391,8 @@ mod tests {
     fn a_service_that_gitlab_does_not_know_is_the_registry_s_fault() {
         let other = Realm { service: Some("docker".to_owned()), ..Realm::for_tests() };
         let finding = judged(&other, 404, &[], Body::Empty).unwrap();
-        assert_eq!((finding.explains, finding.follows), (Vec::new(), vec![Cause::Tokens]));
+        assert_eq!(finding.explains, []);
+        assert!(finding.follows.contains(&Cause::Tokens));
         let down = judged(&other, 502, &[], page("502 Bad Gateway")).unwrap();
         assert_eq!(down.explains, [Cause::Service("git.test:443".to_owned())]);
     }

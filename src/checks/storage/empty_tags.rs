@@ -11,7 +11,7 @@ use crate::host::files::{
 };
 use crate::host::{Host, Unknown};
 use crate::install::registry::{Storage, storage};
-use crate::install::storage::{TagStore, tag_store};
+use crate::install::storage::{TagStore, storage_settings, tag_store};
 use crate::install::{Source, Sourced};
 
 check! {
@@ -69,6 +69,7 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             "the tags are in the metadata database (database.enabled, {source})"
         )));
     }
+    let top = registry.join("v2/repositories");
     let lock = |name: &str| registry.join("lockfiles").join(name);
     let (database, files) = (lock("database-in-use"), lock("filesystem-in-use"));
     let (in_database, in_files) =
@@ -81,14 +82,20 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
         }
         (false, true) => {}
         (false, false) => {
-            if let TagStore::LockFile(source) = store {
+            // Before the first push there are tags in neither place.
+            if let TagStore::LockFile(source) = store
+                && host.ask(FileFacts::of(&top)).await?.is_some()
+            {
                 return Err(no_lock_file(&source, &registry).into());
             }
         }
     }
-    let top = registry.join("v2/repositories");
     match host.ask(RegistryTags::of(&top)).await? {
         TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
+            if storage_settings(host).await?.is_some_and(|it| it.written_only) {
+                let why = "the first reconfigure makes the folder of the images";
+                return Err(Stop::not_applicable(why));
+            }
             let why = format!("{} does not exist; is a disk not mounted?", root.value);
             Err(Unknown::Unreadable(why).into())
         }
@@ -444,5 +451,29 @@ mod tests {
     fn images_in_memory_have_no_storage() {
         assert!(matches!(elsewhere("inmemory", None, None), Stop::NotApplicable(_)));
         assert!(matches!(elsewhere("s3", None, None), Stop::Unknown(Unknown::Unreadable(_))));
+    }
+
+    #[test]
+    fn an_empty_storage_is_no_riddle() {
+        let text = include_str!(
+            "../../../fixtures/registry/repository-names/cannot-look-no-lock-file.json"
+        );
+        let root = "/var/opt/gitlab/gitlab-rails/shared/registry";
+        let top = format!("{root}/docker/registry/v2/repositories");
+        let stop = |lines: &str| {
+            let recording = crate::host::Recording::parse(lines.as_bytes()).unwrap();
+            let host = Host::recorded(recording.looks);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(run(&host)).unwrap_err()
+        };
+        assert!(matches!(stop(text), Stop::Unknown(Unknown::Unreadable(_))));
+        // Before the first push: the folder of the images is there, and nothing in it.
+        let found = text.lines().find(|line| line.contains(&format!("\"{top}\""))).unwrap();
+        let empty = format!(
+            "{}\n{{\"kind\":\"file-facts\",\"ask\":{{\"path\":\"{top}\"}},\"reply\":{{\"answer\":null}}}},\n\
+             {{\"kind\":\"registry-tags\",\"ask\":{{\"repositories\":\"{top}\"}},\"reply\":{{\"answer\":\"missing\"}}}},",
+            found.replace(&top, root)
+        );
+        assert!(matches!(stop(&text.replace(found, &empty)), Stop::NotApplicable(_)));
     }
 }

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::garbage_runs::{Collector, GarbageRun};
+use super::garbage_runs::{Collector, GarbageRun, Idle};
 
 /// What a line says of its command.
 pub(super) struct Command {
@@ -36,7 +36,29 @@ impl Command {
             dry_run,
             output: outputs.output,
             errors: outputs.errors,
+            idle: None,
         }
+    }
+
+    /// What keeps cron from running a line of a crontab, or the command from working.
+    pub(super) fn idle(&self, path: &Utf8Path, line: &str) -> Option<Idle> {
+        let mut words = line.split_whitespace();
+        let times = if line.trim_start().starts_with('@') { 1 } else { 5 };
+        let next = words.nth(times)?;
+        let user = match path.parent().filter(|folder| folder.starts_with("/var/spool/cron")) {
+            Some(_) => path.file_name()?,
+            // No name of an account has a slash in it.
+            None if next.contains('/') || matches!(next, "gitlab-ctl" | "sudo") => {
+                return Some(Idle::NoUser);
+            }
+            None => next,
+        };
+        let by_root =
+            matches!(user, "root" | "0") || line.split_whitespace().any(|it| it == "sudo");
+        let needs_root = self.collector == Collector::GitlabCtl;
+        let is_name = user.len() <= 32
+            && user.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        (needs_root && !by_root && is_name).then(|| Idle::NotRoot(user.to_owned()))
     }
 }
 
@@ -155,6 +177,28 @@ mod tests {
     /// Collector, guarded, untagged, dry.
     fn read(line: &str) -> Option<(Collector, bool, bool, bool)> {
         command(line, false).map(|it| (it.collector, it.guarded, it.delete_untagged, it.dry_run))
+    }
+
+    #[test]
+    fn lines_that_do_nothing_are_known() {
+        let ctl = "gitlab-ctl registry-garbage-collect";
+        let idle = |path: &str, line: &str| command(line, false).unwrap().idle(path.into(), line);
+        for good in [
+            format!("5 4 * * 0 root {ctl}"),
+            format!("@weekly root {ctl}"),
+            format!("5 4 * * 0 git sudo {ctl}"),
+            "5 4 * * 0 registry /opt/gitlab/embedded/bin/registry garbage-collect c.yml".to_owned(),
+        ] {
+            assert_eq!(idle("/etc/cron.d/gc", &good), None, "{good}");
+        }
+        let own = format!("5 4 * * 0 /opt/gitlab/bin/{ctl}");
+        assert_eq!(idle("/var/spool/cron/crontabs/root", &own), None);
+        assert_eq!(idle("/var/spool/cron/git", &own), Some(Idle::NotRoot("git".to_owned())));
+        let git = format!("5 4 * * 0 git /opt/gitlab/bin/{ctl}");
+        assert_eq!(idle("/etc/crontab", &git), Some(Idle::NotRoot("git".to_owned())));
+        for bad in [own, format!("@weekly {ctl}"), format!("5 4 * * 0 sudo {ctl}")] {
+            assert_eq!(idle("/etc/cron.d/gc", &bad), Some(Idle::NoUser), "{bad}");
+        }
     }
 
     #[test]

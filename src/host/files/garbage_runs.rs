@@ -4,12 +4,14 @@
 //! of it.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
 use super::garbage_command::{Command, Outputs, command, guards, outputs};
+use super::locate::locate;
 use super::walk::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -76,6 +78,22 @@ pub struct GarbageRun {
     /// The file to which its errors are sent, where that is said by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Utf8PathBuf>,
+    /// Why it is never run, or fails whenever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
+}
+
+/// Why a command that is written somewhere does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Idle {
+    /// A line of the system's crontabs has the user between the time and the command, and this one
+    /// has none.
+    NoUser,
+    /// It runs as this user, and the command needs root.
+    NotRoot(String),
+    /// A script in a folder of cron's that may not be executed.
+    NotExecutable,
 }
 
 /// The programs that collect garbage.
@@ -119,7 +137,8 @@ fn look(scope: &Scope) -> GarbageRuns {
         for (line, text) in lines(text) {
             match command(text, false) {
                 Some(command) if runs.len() <= MAX_RUNS => {
-                    runs.push(command.at(path, line, schedule(text)));
+                    let idle = command.idle(path, text);
+                    runs.push(GarbageRun { idle, ..command.at(path, line, schedule(text)) });
                 }
                 None if called.len() < MAX_SCRIPTS => {
                     called.extend(scripts(text).map(|script| Call {
@@ -148,8 +167,9 @@ fn look(scope: &Scope) -> GarbageRuns {
         let paths = files_in(scope, folder.into(), &mut unread);
         let name = folder.trim_start_matches("/etc/").to_owned();
         for_each_text(scope, paths, &mut unread, |path, text| {
-            let found = first(text);
-            runs.extend(found.map(|(line, it)| it.at(path, line, Some(name.clone()))));
+            let idle = (!is_executable(scope, path)).then_some(Idle::NotExecutable);
+            let found = first(text).map(|(line, it)| it.at(path, line, Some(name.clone())));
+            runs.extend(found.map(|run| GarbageRun { idle, ..run }));
         });
     }
     runs.extend(timers(scope, &mut unread));
@@ -214,6 +234,11 @@ fn enabled(scope: &Scope, folder: &Utf8Path, units: &BTreeSet<String>) -> BTreeS
     let is_wish = |name: &&String| name.ends_with(".wants") || name.ends_with(".requires");
     let wishes = units.iter().filter(is_wish).take(MAX_WISHES);
     wishes.flat_map(|name| names(scope, &folder.join(name)).unwrap_or_default()).collect()
+}
+
+fn is_executable(scope: &Scope, path: &Utf8Path) -> bool {
+    let found = locate(scope, path).and_then(|found| found.metadata());
+    found.map_or(true, |metadata| metadata.mode() & 0o111 != 0)
 }
 
 /// Lines that are no comments, from 1.
@@ -349,7 +374,8 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*|(registry |garbage-collect|[-@*/ ;&'\"#a-z0-9\\n]){0,40}") {
             for (_, line) in lines(&text) {
-                let _ = (schedule(line), scripts(line).count());
+                let idle = command(line, false).map(|it| it.idle("/etc/crontab".into(), line));
+                let _ = (idle, schedule(line), scripts(line).count());
             }
             let _ = (first(&text), calendar(&text));
         }

@@ -40,7 +40,7 @@ pub use dockerd_command::{Dockerd, DockerdCommand, RunningDockerd, WrittenFlag};
 pub use facts::{Facts, FileFacts};
 pub use formats::{ChronyConf, NtpdConf};
 pub use garbage_output::{GarbageOutput, Output};
-pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule};
+pub use garbage_runs::{Collector, GarbageRun, GarbageRuns, GarbageSchedule, Idle};
 pub use garbage_traces::{GarbageTraces, Reach, Start, Starter, Traces};
 pub use gitlab_rb::GitlabRb;
 pub use hosts_entry::{Entry as HostsLines, HOSTS, HostsEntry};

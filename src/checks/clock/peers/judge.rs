@@ -109,7 +109,7 @@ fn pair_finding(one: &Known, other: &Known, ntp: Option<&Ntp>, limits: Limits) -
     let at = if broken { "what it breaks" } else { "what it will break" };
     let finding = advised(finding.seen(at, breaks), &[one, other], ntp, limits);
     match other.role {
-        Role::Registry if broken => finding.explains(Cause::Tokens),
+        Role::Registry if broken => finding.explains(Cause::Tokens).explains(Cause::Skew),
         _ => finding,
     }
 }

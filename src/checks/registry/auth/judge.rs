@@ -10,7 +10,7 @@ use crate::checks::registry::examined::PATH;
 use crate::checks::registry::keeper::Keeper;
 use crate::checks::registry::startup::setting_cause;
 use crate::checks::shell::word;
-use crate::checks::{Evidence, Finding, Severity, docs};
+use crate::checks::{Cause, Evidence, Finding, Severity, docs};
 use crate::install::registry::Config;
 use crate::install::tokens::{self, SERVICE};
 use crate::install::{Endpoint, Sourced};
@@ -101,8 +101,12 @@ impl Case<'_> {
         if lost("realm") || lost("service") {
             return vec![self.malformed(lines)];
         }
-        let realm = self.realm(meant.parameter("realm"));
-        let realm = realm.map(|it| it.follows(setting_cause("auth.token.realm")));
+        let told = meant.parameter("realm");
+        let realm = self.realm(told).map(|it| match told.and_then(|it| Endpoint::parse(it).ok()) {
+            // Without the registry's files nothing lies deeper; with them registry/issuer does.
+            Some(realm) if self.config.is_none() => it.explains(self.astray(&realm)),
+            _ => it.follows(setting_cause("auth.token.realm")),
+        });
         let service = self.service(meant.parameter("service"));
         let service = service.map(|it| it.follows(setting_cause("auth.token.service")));
         realm.into_iter().chain(service).collect()
@@ -279,6 +283,16 @@ impl Case<'_> {
                 "registry['autoredirect'] = false",
                 "auth.token.autoredirect: false",
             )
+        })
+    }
+
+    /// The address that the realm leads to by mistake: all of a server, or a path on GitLab's own.
+    fn astray(&self, realm: &Endpoint) -> Cause {
+        let is_gitlab = self.gitlab.is_some_and(|gitlab| gitlab.value.is_server(realm));
+        Cause::Astray(if is_gitlab {
+            format!("{}{}", realm.socket(), realm.path)
+        } else {
+            realm.socket()
         })
     }
 

@@ -111,16 +111,27 @@ fn network(configured: &Configured<'_>) -> Option<Finding> {
     let address = http.addr.as_ref().filter(|it| is_set(it))?;
     let net = http.net.as_ref().and_then(|it| it.value.as_text());
     let text = address.value.to_string();
-    if net.is_some_and(|net| net != "tcp" && !net.is_empty()) || text.contains(':') {
+    if net.is_some_and(|net| net != "tcp" && !net.is_empty()) {
         return None;
     }
-    let what = format!("http.addr is '{text}', without a port");
+    let (code, what) = match text.rsplit_once(':') {
+        None => ("address-without-port", "without a port"),
+        Some((host, _)) if is_host(host) => return None,
+        Some(_) => ("address-unreadable", "and not a host with a port"),
+    };
     let finding = configured
-        .refusal("address-without-port", address.line, &what)
+        .refusal(code, address.line, &format!("http.addr is '{text}', {what}"))
         .evidence(configured.setting(address).evidence("http.addr"));
     let rb = "registry['registry_http_addr'] = \"127.0.0.1:5000\"";
     let yml = "http.addr: 127.0.0.1:5000";
     Some(configured.mend(finding, Some(address), "name address and port", Some(rb), yml))
+}
+
+/// What may stand before the port: nothing, a name, or an address, of version 6 in brackets. The
+/// Linux package passes a scheme on as it is.
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    bare.is_some_and(|it| !it.contains(['/', '[', ']'])) || !host.contains([':', '/', '[', ']'])
 }
 
 /// Whether the registry speaks TLS with a certificate from a file.

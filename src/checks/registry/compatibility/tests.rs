@@ -19,6 +19,8 @@ fn a_sound_file_is_no_finding() {
     for yml in [
         SOUND.to_owned(),
         SOUND.replace("0.1", "'0.1'"),
+        SOUND.replace("':5000'", "'[::1]:5000'"),
+        SOUND.replace("':5000'", "'registry.test:5000'"),
         format!(
             "{SOUND}log: {{level: INFO, formatter: logstash}}\nhealth: {{}}\nx-base: {{a: b}}\n"
         ),
@@ -50,6 +52,8 @@ fn what_stops_the_registry_is_an_error() {
         (http("net: foo"), "unknown-value"),
         (http("tls: {certificate: /a}"), "tls-key-unset"),
         (http("addr: 5000"), "address-without-port"),
+        (http("addr: 'http://127.0.0.1:5000'"), "address-unreadable"),
+        (http("addr: '::1:5000'"), "address-unreadable"),
     ] {
         let findings = judged(&yml, false, None);
         assert_eq!(told(&findings), [format!("error {code}")], "{yml}");

@@ -98,7 +98,8 @@ impl<'a> LastRuns<'a> {
         });
         let cron = if is_debian { "cron" } else { "crond" };
         let mut looks = Vec::new();
-        for run in runs.runs.iter().filter(|run| !run.dry_run).take(MAX_RUNS) {
+        for run in runs.runs.iter().filter(|run| !run.dry_run && run.idle.is_none()).take(MAX_RUNS)
+        {
             looks.push(Look::at(host, verdict, run).await);
         }
         Self { looks, traces, until, cron, by_hand }

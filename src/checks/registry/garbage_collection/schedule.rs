@@ -6,8 +6,8 @@ use super::last_run::started;
 use super::metadata::Metadata;
 use super::period::times_a_day;
 use crate::checks::shell::word;
-use crate::checks::{Evidence, Finding, docs};
-use crate::host::files::{Collector, GarbageRun, GarbageRuns, Start};
+use crate::checks::{Evidence, Finding, Severity, docs};
+use crate::host::files::{Collector, GarbageRun, GarbageRuns, Idle, Start};
 use crate::host::version::major;
 use crate::parse::setting::Scalar;
 
@@ -32,6 +32,10 @@ impl Schedule<'_> {
         for run in self.runs.runs.iter().filter(|run| !run.dry_run) {
             if in_database == Some(true) {
                 findings.push(refused(run));
+                continue;
+            }
+            if let Some(idle) = &run.idle {
+                findings.push(self.idle(run, idle));
                 continue;
             }
             findings.extend(self.writable(run));
@@ -62,6 +66,36 @@ impl Schedule<'_> {
             "Let it be collected at a quiet hour of the week; the registry is down meanwhile.",
             [format!("echo '{}' | sudo tee {CRONTAB}", self.weekly())],
         )
+    }
+
+    /// Somebody wrote it down, and yet it is not run.
+    fn idle(&self, run: &GarbageRun, idle: &Idle) -> Finding {
+        let (severity, why) = match idle {
+            Idle::NoUser => (
+                Severity::Warning,
+                "the line names no user before the command, so cron does not run it".to_owned(),
+            ),
+            Idle::NotRoot(user) => (
+                Severity::Warning,
+                format!("the line runs as '{user}', and gitlab-ctl works for root only"),
+            ),
+            Idle::NotExecutable => {
+                (Severity::Notice, "cron runs executable files only, and this is none".to_owned())
+            }
+        };
+        let message = format!("garbage is never collected: {why}");
+        let finding =
+            described(Finding::new(severity, "schedule-idle", subject(run), message), run);
+        let file = word(run.path.as_str());
+        match idle {
+            Idle::NotExecutable => {
+                finding.remedy("Make it executable.", [format!("sudo chmod +x {file}")])
+            }
+            Idle::NoUser | Idle::NotRoot(_) => finding.remedy(
+                "Let root run it.",
+                [format!("sudoedit {file}"), format!("# {}", self.weekly())],
+            ),
+        }
     }
 
     /// The line for a crontab of the system.

@@ -4,7 +4,7 @@ use super::{deletes, purging};
 use crate::checks::registry::startup::{Configured, config, told};
 use crate::checks::{Cause, Finding};
 use crate::host::Unknown;
-use crate::host::files::{Collector, GarbageRun, GarbageRuns, Unread};
+use crate::host::files::{Collector, GarbageRun, GarbageRuns, Idle, Unread};
 
 fn of<T: IntoIterator<Item = Finding>>(
     yml: &str,
@@ -79,6 +79,7 @@ pub(super) fn run(collector: Collector) -> GarbageRun {
         dry_run: false,
         output: None,
         errors: None,
+        idle: None,
     }
 }
 
@@ -146,6 +147,18 @@ fn nothing_scheduled_is_worth_knowing_where_all_was_seen() {
     assert_eq!(Case { unread: true, ..Case::new(Vec::new()) }.judged(), [""; 0]);
     let dry = GarbageRun { dry_run: true, ..run(Collector::Registry) };
     assert_eq!(Case::new(vec![dry]).judged(), ["notice no-schedule"]);
+}
+
+#[test]
+fn what_is_written_down_and_never_run_is_told_instead() {
+    for (idle, severity) in [
+        (Idle::NoUser, "warning"),
+        (Idle::NotRoot("git".to_owned()), "warning"),
+        (Idle::NotExecutable, "notice"),
+    ] {
+        let idle = GarbageRun { idle: Some(idle), ..run(Collector::GitlabCtl) };
+        assert_eq!(Case::new(vec![idle]).judged(), [format!("{severity} schedule-idle")]);
+    }
 }
 
 #[test]

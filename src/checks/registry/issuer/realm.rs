@@ -44,7 +44,12 @@ fn compared(
     // Whoever has set the realm on purpose may know a second way to GitLab.
     let on_purpose =
         scene.told_realm.as_ref().is_some_and(|told| told.value.is_server(&realm.server()));
-    let severity = if on_purpose { Severity::Warning } else { Severity::Error };
+    // On a node that only the registry runs on, external_url need not be GitLab's address.
+    let severity = match (on_purpose, scene.signer) {
+        (false, _) => Severity::Error,
+        (true, Some(_)) => Severity::Warning,
+        (true, None) => Severity::Notice,
+    };
     let (severity, code, what) = if realm.host != url.host {
         let what = format!("is on the host '{}', but GitLab is on '{}'", realm.host, url.host);
         (severity, "realm-host", what)
@@ -66,7 +71,7 @@ fn compared(
         return None;
     };
     let message = format!("the realm {realm} {what}: docker login, push and pull fail");
-    let message = if severity == Severity::Warning {
+    let message = if severity < Severity::Error {
         format!("the realm {realm} {what}: clients have to reach it, and trust its certificate")
     } else {
         message
@@ -75,6 +80,11 @@ fn compared(
     let evidence: Vec<Evidence> =
         [Some(gitlab.evidence("GitLab's address")), told].into_iter().flatten().collect();
     let found = finding(scene, auth, severity, code, message).seen("expected", wanted);
+    let found = match code {
+        "realm-path" => found.explains(Cause::Astray(format!("{}{}", realm.socket(), realm.path))),
+        _ if realm.socket() != url.socket() => found.explains(Cause::Astray(realm.socket())),
+        _ => found,
+    };
     Some(evidence.into_iter().fold(found, Finding::evidence))
 }
 

@@ -147,6 +147,27 @@ fn a_realm_that_was_set_on_purpose_is_only_a_warning() {
     let case = Case { told_realm: Some("https://inner.test"), ..CASE };
     assert_eq!(told(&judged(&case, &full("https://inner.test/jwt/auth"))), ["warning realm-host"]);
     assert_eq!(told(&judged(&case, &full("https://old.test/jwt/auth"))), ["error realm-host"]);
+    // On a node of the registry's own external_url need not be GitLab's address.
+    let apart = Case { is_here: false, ..case };
+    assert_eq!(told(&judged(&apart, &full("https://inner.test/jwt/auth"))), ["notice realm-host"]);
+    assert_eq!(told(&judged(&apart, &full("https://old.test/jwt/auth"))), ["error realm-host"]);
+}
+
+#[test]
+fn what_is_wrong_at_a_wrong_realm_comes_of_that() {
+    let astray = |realm: &str| {
+        let found = judged(&CASE, &full(realm));
+        let astray = |cause: &Cause| match cause {
+            Cause::Astray(socket) => Some(socket.clone()),
+            _ => None,
+        };
+        found[0].explains.iter().find_map(astray)
+    };
+    assert_eq!(astray("https://old.test/jwt/auth").as_deref(), Some("old.test:443"));
+    assert_eq!(astray("https://git.test:8443/jwt/auth").as_deref(), Some("git.test:8443"));
+    // GitLab itself may be down as well.
+    let path = astray("https://git.test/auth/token");
+    assert_eq!(path.as_deref(), Some("git.test:443/auth/token"));
 }
 
 #[test]

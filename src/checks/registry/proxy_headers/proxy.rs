@@ -2,7 +2,7 @@
 
 use super::{Public, settings};
 use crate::checks::shell::word;
-use crate::checks::{Finding, Severity, docs};
+use crate::checks::{Cause, Finding, Severity, docs};
 use crate::install::front::Front;
 use crate::install::registry::Config;
 use crate::install::{Source, Sourced};
@@ -28,6 +28,7 @@ pub(super) fn judge(
         findings.extend(proxy.scheme());
         findings.extend(proxy.host());
     }
+    findings.extend(authorization(front));
     findings.extend(body_limit(front));
     findings
 }
@@ -232,6 +233,35 @@ fn mended(front: &Front, finding: Finding, name: &str, value: &str) -> Finding {
         front.line
     );
     finding.remedy(advice, reload(front))
+}
+
+/// Clients show their tokens in it.
+fn authorization(front: &Front) -> Option<Finding> {
+    let header = front.header("authorization")?;
+    let (code, does) = match header.value.as_deref() {
+        Some("") => ("authorization-dropped", "takes the token out of every request"),
+        // Whatever it is: nothing of it is shown.
+        None => ("authorization-replaced", "puts a login of its own in place of every token"),
+        Some(_) => return None,
+    };
+    let message = format!(
+        "nginx {does} (Authorization): the registry answers 401 to everybody, so docker login, \
+         push and pull fail"
+    );
+    let value = if code == "authorization-dropped" { "\"\"" } else { "set, not shown" };
+    let finding = Finding::error(code, front.path.as_str(), message)
+        .explains(Cause::Tokens)
+        .docs(docs::REGISTRY_TROUBLE)
+        .evidence(header.source.evidence("proxy_set_header Authorization", value));
+    Some(if front.generated {
+        finding.remedy(
+            "Take 'Authorization' out of registry_nginx['proxy_set_headers'] in gitlab.rb, and \
+             reconfigure, which writes this file anew.",
+            ["sudoedit /etc/gitlab/gitlab.rb", "sudo gitlab-ctl reconfigure"],
+        )
+    } else {
+        finding.remedy("Take that line out; nginx then passes the header on.", reload(front))
+    })
 }
 
 fn reload(front: &Front) -> [String; 2] {

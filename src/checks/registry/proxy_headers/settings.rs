@@ -2,6 +2,7 @@
 
 use super::Public;
 use crate::checks::registry::keeper::Keeper;
+use crate::checks::registry::startup::setting_cause;
 use crate::checks::{Finding, Severity, docs};
 use crate::install::registry::Config;
 use crate::install::{Endpoint, GITLAB_RB, Settings, Sourced, Written, spelled};
@@ -80,6 +81,7 @@ fn autoredirect(config: &Config, keeper: Keeper, gitlab: bool) -> Option<Finding
                    /auth/token, where GitLab serves none: every login fails";
     let source = crate::install::source_of(&config.path, setting);
     let finding = Finding::new(severity, "autoredirect", config.path.as_str(), message)
+        .follows(setting_cause("auth.token.realm"))
         .evidence(source.evidence("auth.token.autoredirect", &setting.value))
         .docs(docs::REGISTRY_TROUBLE);
     Some(keeper.configure(

@@ -45,6 +45,11 @@ fn good_proxies_pass() {
     for (listen, directives, url) in [
         ("5050 ssl", HEALTHY.to_owned(), URL),
         ("5050 ssl", headers(&[("Host", "$http_host"), proto]), URL),
+        (
+            "5050 ssl",
+            headers(&[("Host", "$http_host"), proto, ("Authorization", "$http_authorization")]),
+            URL,
+        ),
         ("5050 ssl", headers(&[("Host", "$host:$server_port"), proto]), URL),
         ("5050 ssl", headers(&[("Host", "registry.test:5050"), proto]), URL),
         ("5050 ssl", headers(&[("X-Forwarded-Host", "$http_host"), proto]), URL),
@@ -70,6 +75,8 @@ fn what_misleads_the_registry_is_an_error() {
     let (host, https) = (("Host", "$http_host"), ("X-Forwarded-Proto", "https"));
     for (listen, set, code) in [
         ("5050 ssl", vec![host], "proto-missing"),
+        ("5050 ssl", vec![host, https, ("Authorization", "''")], "authorization-dropped"),
+        ("5050 ssl", vec![host, https, ("authorization", "'Basic x'")], "authorization-replaced"),
         ("5050 ssl", vec![host, ("X-Forwarded-Ssl", "on")], "proto-missing"),
         ("5050 ssl", vec![host, ("X-Forwarded-Proto", "$http_x_forwarded_proto")], "proto-missing"),
         ("5050 ssl", vec![host, ("X-Forwarded-Proto", "''")], "proto-missing"),

@@ -11,7 +11,7 @@ use crate::host::files::{
 };
 use crate::host::{Host, Unknown};
 use crate::install::registry::{Storage, external, storage};
-use crate::install::storage::{TagStore, tag_store};
+use crate::install::storage::{TagStore, storage_settings, tag_store};
 use crate::install::{Endpoint, Source};
 
 /// What came of looking into the storage.
@@ -40,6 +40,10 @@ pub(super) async fn look(host: &Host) -> Result<Stored, Stop> {
     let top = registry.join("v2/repositories");
     let tree = match host.ask(RegistryTags::of(&top)).await? {
         TagListing::Missing if host.ask(FileFacts::of(&root.value)).await?.is_none() => {
+            if storage_settings(host).await?.is_some_and(|it| it.written_only) {
+                let why = "the first reconfigure makes the folder of the images";
+                return Err(Stop::not_applicable(why));
+            }
             let why = format!("{} does not exist; is a disk not mounted?", root.value);
             return Err(Unknown::Unreadable(why).into());
         }
@@ -70,6 +74,10 @@ async fn in_database(host: &Host, registry: &Utf8Path) -> Result<Option<String>,
                 try_join!(locked(host, registry), host.ask(FileFacts::of(&files)))?;
             if locked.is_some() || in_files.is_some() {
                 return Ok(locked);
+            }
+            // Before the first push there is nothing in either place.
+            if host.ask(FileFacts::of(registry.join("v2/repositories"))).await?.is_none() {
+                return Ok(None);
             }
             return Err(Unknown::Unreadable(format!(
                 "database.enabled is 'prefer' ({source}), and no lock file in \
@@ -268,4 +276,28 @@ mod tests {
         let judged = judge(TOP.into(), &TagTree::default(), None, &mut verdict);
         assert_eq!(judged, Err(Unknown::NotRecorded));
     }
+}
+
+#[test]
+fn an_empty_storage_is_no_riddle() {
+    let text = include_str!(
+        "../../../../fixtures/registry/repository-names/cannot-look-no-lock-file.json"
+    );
+    let registry = "/var/opt/gitlab/gitlab-rails/shared/registry/docker/registry";
+    let found = |lines: String| {
+        let host = Host::recorded(crate::host::Recording::parse(lines.as_bytes()).unwrap().looks);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(in_database(&host, registry.into()))
+    };
+    assert!(matches!(found(text.to_owned()), Err(Unknown::Unreadable(_))));
+    // Before the first push nobody can tell which of the two it will be, and nobody need.
+    let path = format!("\"{registry}/v2/repositories\"");
+    let nothing = |line: &str| {
+        let found = format!(
+            "{{\"kind\":\"file-facts\",\"ask\":{{\"path\":{path}}},\"reply\":{{\"answer\":null}}}},"
+        );
+        if line.contains(&path) { found } else { line.to_owned() }
+    };
+    let lines: Vec<_> = text.lines().map(nothing).collect();
+    assert_eq!(found(lines.join("\n")), Ok(None));
 }

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 
 use super::super::keeper::Keeper;
 use crate::checks::Verdict;
-use crate::checks::access::{Chain, Wish, chain};
+use crate::checks::access::{Chain, Wish, chain, tells_owners};
 use crate::checks::tls::key_pair::leak::is_open_to_all;
 use crate::checks::tls::key_pair::reader::Reader;
 use crate::host::account::{Account, AccountOf};
 use crate::host::files::{Facts, File, FileFacts, ReadFile};
-use crate::host::system::Now;
+use crate::host::system::{Now, System};
 use crate::host::{Host, Unknown};
 use crate::install::certificates::{self, User};
 use crate::install::registry::Config;
@@ -272,15 +272,17 @@ impl Held {
             return None;
         }
         let what = format!("whether '{account}' can read {}", self.path.value);
-        let asked = host.ask(AccountOf::name(account.clone())).await;
-        let known: Account = verdict.told(
-            &what,
-            asked.and_then(|known| {
-                let why = format!("/etc/passwd has no account '{account}'");
-                known.ok_or(Unknown::Unreadable(why))
-            }),
-        )?;
+        let known = verdict.told(&what, account_here(host, &account).await).flatten()?;
         let at = found.obstacle(&self.path.value, &known)?;
+        if !verdict.told(&what, tells_owners(host).await)? {
+            return None;
+        }
+        // Files that were unpacked without their owners are all of the one who unpacked them, and
+        // the folders that only a service may enter are shut for it then.
+        let running = verdict.told(&what, host.ask(System).await)?.running;
+        if at != self.path.value && !running && found.is_of_one_owner() {
+            return None;
+        }
         let folders = found.above.iter().find(|(folder, _)| *folder == at);
         let facts = folders.map(|(_, facts)| facts).or(found.end.as_ref())?.clone();
         Some(Obstacle { account, at, facts })
@@ -293,6 +295,16 @@ impl Held {
     pub(super) fn path(&self) -> &Utf8Path {
         &self.path.value
     }
+}
+
+/// The numbers of an account; `None` where the files are a container's or a part of a system, and
+/// have no such account.
+async fn account_here(host: &Host, name: &str) -> Result<Option<Account>, Unknown> {
+    let known = host.ask(AccountOf::name(name)).await?;
+    if known.is_none() && host.ask(System).await?.running && tells_owners(host).await? {
+        return Err(Unknown::Unreadable(format!("/etc/passwd has no account '{name}'")));
+    }
+    Ok(known)
 }
 
 fn facts(file: &PemFile) -> Vec<(PublicKey, Certificate)> {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::numbers::is_on;
+use super::numbers::{self, is_on};
 use super::s3::{is_amazon, uses_path_style};
 use super::subject::Subject;
 use crate::checks::reach::{Reach, Stage, Way, reach};
@@ -60,7 +60,10 @@ pub(super) async fn look(
     };
     match looked {
         // The settings themselves have been judged all the same.
-        Err(Unknown::LeftOut(_)) => {}
+        Err(Unknown::LeftOut(_)) => {
+            let place = subject.shown(&path, setting);
+            verdict.add(store.host_style_unseen().map(|finding| finding.evidence(place)));
+        }
         looked => {
             let found = verdict.told(&store.endpoint.to_string(), looked);
             let place = subject.shown(&path, setting);
@@ -281,20 +284,45 @@ impl Store<'_> {
         if resolved.addresses().next().is_some() && !self.endpoint.is_address() {
             return Ok(None);
         }
-        let path = [self.driver.name.as_str(), "pathstyle"];
         let message =
             format!("pathstyle is off, so the registry asks '{name}', which does not resolve");
-        let finding = self.error("host-style", message);
+        Ok(Some(self.take_the_path(self.error("host-style", message))))
+    }
+
+    /// The same where no name may be looked up: an address has none in front of it, and most
+    /// stores of one's own have none either.
+    fn host_style_unseen(&self) -> Option<Finding> {
+        let told = self.driver.get("pathstyle")?;
+        let bucket = self.driver.text("bucket")?;
+        if uses_path_style(self.subject.settings.program, self.driver)
+            || numbers::switch(&told.value) != Some(false)
+        {
+            return None;
+        }
+        let name = format!("{bucket}.{}", self.endpoint.host);
+        let finding = if self.endpoint.is_address() {
+            let message =
+                format!("pathstyle is off, so the registry asks '{name}', which is no name");
+            self.error("host-style", message)
+        } else {
+            let message = format!(
+                "pathstyle is off, so the registry asks '{name}', which most stores of one's own \
+                 do not have"
+            );
+            let found = self.subject.finding(Severity::Warning, "host-style", message);
+            Finding { subject: self.endpoint.to_string(), ..found }
+        };
+        Some(self.take_the_path(finding))
+    }
+
+    fn take_the_path(&self, finding: Finding) -> Finding {
+        let path = [self.driver.name.as_str(), "pathstyle"];
         let finding = match self.driver.get("pathstyle") {
             Some(set) => finding.evidence(self.subject.shown(&path, set)),
             None => finding,
         };
-        Ok(Some(self.subject.write(
-            finding,
-            "stores of one's own take the bucket in the path",
-            &path,
-            "true",
-        )))
+        let why = "stores of one's own take the bucket in the path";
+        self.subject.write(finding, why, &path, "true")
     }
 
     /// Some stores tell anybody that a bucket is not there.

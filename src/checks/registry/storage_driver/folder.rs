@@ -3,12 +3,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::subject::Subject;
-use crate::checks::access::{ALL, ENTER, READ, may};
+use crate::checks::access::{ALL, ENTER, READ, may, tells_owners};
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Severity, Verdict};
 use crate::host::account::{Account, AccountOf};
 use crate::host::files::{Facts, FileFacts, Kind};
-use crate::host::request::Requested;
 use crate::host::system::System;
 use crate::host::{Host, Unknown};
 use crate::install::accounts::{self, Service};
@@ -182,7 +181,8 @@ async fn access(
         }
     }
     // Files that were unpacked without their owners are all of the one who unpacked them.
-    if !running && folders.iter().all(|(_, facts, _)| facts.uid == 0) {
+    let first = folders.first().map(|(_, facts, _)| facts.uid);
+    if !running && folders.iter().all(|(_, facts, _)| Some(facts.uid) == first) {
         return;
     }
     let mut told = None;
@@ -212,11 +212,7 @@ async fn access(
 
 /// The accounts that use the storage, as far as they are in the system's files.
 async fn users(host: &Host, subject: &Subject<'_>) -> Result<Vec<User>, Unknown> {
-    // Owners are the server's only on the server: an ordinary user who unpacks an archive owns all
-    // of it, and a container has accounts of its own.
-    let system = host.ask(System).await?;
-    let mapped = system.running && host.ask(Requested).await?.elsewhere;
-    if mapped || (!system.running && system.uid != 0) {
+    if !tells_owners(host).await? {
         return Ok(Vec::new());
     }
     let (registry, git) = match subject.settings.program {

@@ -43,11 +43,12 @@ pub(super) fn judge(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
         switches.extend(["pathstyle", "parallelwalk", "objectownership", "checksum_disabled"]);
     }
     findings.extend(numbers::judge_switches(subject, driver, &switches));
-    let rules: [fn(&Subject<'_>, &Driver) -> Option<Finding>; 12] = [
+    let rules: [fn(&Subject<'_>, &Driver) -> Option<Finding>; 15] = [
         no_bucket,
         |subject, driver| bucket_with_slash(subject, driver, "bucket"),
         region,
         scheme,
+        bucket_twice,
         path_style,
         small_chunks,
         requests,
@@ -56,6 +57,8 @@ pub(super) fn judge(subject: &Subject<'_>, driver: &Driver) -> Vec<Finding> {
         checksums,
         half_credentials,
         values,
+        access_of_two_kinds,
+        unverified,
     ];
     findings.extend(rules.iter().filter_map(|rule| rule(subject, driver)));
     findings.extend(misspelt(subject, driver));
@@ -184,6 +187,29 @@ fn scheme(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
     let rest = text.rsplit("//").next().unwrap_or(&text);
     let value = format!("'{scheme}://{}'", rest.trim_start_matches('/'));
     Some(subject.write(finding, "write the whole URL", &path, &value))
+}
+
+/// The bucket in the address of the store as well, as some stores show it for a bucket.
+fn bucket_twice(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
+    let endpoint = driver.get("regionendpoint").filter(|_| !is_amazon(driver))?;
+    let bucket = driver.text("bucket").filter(|it| !it.is_empty())?;
+    let text = endpoint.value.to_string();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", &text));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let bare_host = host.strip_prefix(bucket.as_str()).and_then(|it| it.strip_prefix('.'));
+    let in_path = path.trim_end_matches('/') == bucket;
+    if bare_host.is_none() && !in_path {
+        return None;
+    }
+    let path = [driver.name.as_str(), "regionendpoint"];
+    let message = format!(
+        "the bucket '{bucket}' stands in the address of the store as well: the registry asks there \
+         for a bucket '{bucket}' once more"
+    );
+    let finding = subject.finding(Severity::Warning, "bucket-twice", message);
+    let finding = finding.evidence(subject.shown(&path, endpoint));
+    let value = format!("'{scheme}://{}'", bare_host.unwrap_or(host));
+    Some(subject.write(finding, "name the store alone", &path, &value))
 }
 
 /// Whether `host/bucket/key` is asked for rather than `bucket.host/key`.
@@ -345,6 +371,41 @@ fn checksums(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
     let finding = subject.finding(Severity::Notice, "checksums", message);
     let finding = finding.evidence(subject.driver(driver));
     Some(subject.write(finding, "if pushes fail with 400 or 501", &path, "true"))
+}
+
+/// GitLab's registry leaves access to the bucket's owner, or sets it for each object.
+fn access_of_two_kinds(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
+    let by_object = driver.get("objectacl")?;
+    let gitlab = matches!(subject.settings.program, Program::Gitlab(_));
+    if !gitlab || !is_on(driver, "objectownership", false) {
+        return None;
+    }
+    let path = [driver.name.as_str(), "objectacl"];
+    let message = "objectacl is set beside objectownership, which excludes it: the registry does \
+                   not start";
+    let words = "object ACL parameter should not be set when object ownership is enabled";
+    let finding = subject.startup("access-contradicts", message, words);
+    let finding = finding.evidence(subject.shown(&path, by_object));
+    let owned = driver.get("objectownership").into_iter();
+    let finding = owned.fold(finding, |finding, it| {
+        finding.evidence(subject.shown(&[&driver.name, "objectownership"], it))
+    });
+    Some(subject.remove(finding, &path))
+}
+
+/// Over plain HTTP there is no certificate to look at.
+fn unverified(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {
+    let setting = driver.get("skipverify").filter(|it| numbers::switch(&it.value) == Some(true))?;
+    if driver.text("regionendpoint").is_some_and(|it| it.starts_with("http://")) {
+        return None;
+    }
+    let path = [driver.name.as_str(), "skipverify"];
+    let message = "the registry takes whatever certificate the object store shows: whoever stands \
+                   between them can read and change images";
+    let finding = subject.finding(Severity::Warning, "certificate-unverified", message);
+    let finding = finding.evidence(subject.shown(&path, setting));
+    let why = "let the registry trust the store's CA (/etc/gitlab/trusted-certs), and verify";
+    Some(subject.write(finding, why, &path, "false"))
 }
 
 fn half_credentials(subject: &Subject<'_>, driver: &Driver) -> Option<Finding> {

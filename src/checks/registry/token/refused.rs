@@ -220,7 +220,7 @@ impl<'a> Refused<'a> {
         );
         let token = self.token();
         let time = |seconds: Option<i64>| Some(Timestamp::from_second(seconds?).ok()?.to_string());
-        let finding = self.error(code, message).follows(Cause::Clock);
+        let finding = self.error(code, message).follows(Cause::Clock).follows(Cause::Skew);
         let finding = [
             ("issued at, by GitLab's clock", time(token.iat)),
             ("valid from", time(token.nbf)),

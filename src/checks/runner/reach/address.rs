@@ -35,7 +35,8 @@ pub(super) async fn addresses<'a>(
             [("url", true, &runner.url), ("clone_url", false, &runner.clone_url)]
         {
             let Some(url) = url.as_ref().filter(|url| !url.value.is_empty()) else { continue };
-            let endpoint = match Endpoint::parse(&url.value) {
+            let asked = if is_api { without_ci(&url.value) } else { &url.value };
+            let endpoint = match Endpoint::parse(asked) {
                 Ok(endpoint) => endpoint,
                 Err(wrong) => {
                     verdict.add([unusable(config, setting, url, &wrong)]);
@@ -57,6 +58,12 @@ pub(super) async fn addresses<'a>(
         }
     }
     Ok(addresses)
+}
+
+/// The address as the runner takes it: old ones end in the path of a GitLab CI of its own.
+fn without_ci(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/ci").unwrap_or(url)
 }
 
 async fn gitlab(
@@ -129,4 +136,11 @@ impl Address<'_> {
         }
         finding
     }
+}
+
+#[test]
+fn the_runner_leaves_out_the_old_path() {
+    assert_eq!(without_ci("https://git.test/ci"), "https://git.test");
+    assert_eq!(without_ci("https://git.test/gitlab/ci/"), "https://git.test/gitlab");
+    assert_eq!(without_ci("https://git.test/sci"), "https://git.test/sci");
 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use super::address::Address;
 use crate::checks::path::Looked;
 use crate::checks::reach::Reach;
-use crate::checks::{Finding, Severity, Verdict, docs};
-use crate::host::network::{NameQuery, NameReply};
+use crate::checks::shell::word;
+use crate::checks::{Evidence, Finding, Severity, Verdict, docs};
+use crate::host::network::{Connect, Connected, NameQuery, NameReply};
 use crate::host::{Host, Unknown};
 use crate::install::Sourced;
 use crate::install::names::{self, in_hosts, servers_of_containers};
@@ -28,7 +29,15 @@ pub(super) async fn judge(
     verdict: &mut Verdict,
 ) {
     let endpoint = &address.gitlab.endpoint;
-    if endpoint.is_address() || matches!(looked.reached, Reach::NoName(_)) {
+    if endpoint.is_address() {
+        return;
+    }
+    match misled(host, config, address, looked).await {
+        Ok(findings) => verdict.add(findings),
+        Err(Unknown::LeftOut(_)) => {}
+        Err(unknown) => verdict.untold("extra_hosts", unknown),
+    }
+    if matches!(looked.reached, Reach::NoName(_)) {
         return;
     }
     let blind: Vec<_> =
@@ -54,10 +63,56 @@ fn is_blind(runner: &Runner, name: &str) -> bool {
     let docker = runner.docker.as_ref().unwrap_or(&default);
     let is_here = docker.host.as_ref().is_none_or(|it| it.value.starts_with("unix:"));
     let network = docker.network_mode.as_ref().map_or("", |it| it.value.as_str());
-    let told = docker.extra_hosts.iter().any(|entry| {
-        entry.value.split([':', '=']).next().is_some_and(|it| it.eq_ignore_ascii_case(name))
-    });
-    is_docker && is_here && !told && matches!(network, "" | "default" | "bridge")
+    let told = docker.extra_hosts.iter().any(|entry| told_for(&entry.value, name).is_some());
+    // That every container knows, as itself.
+    let is_own = name == "localhost";
+    is_docker && is_here && !told && !is_own && matches!(network, "" | "default" | "bridge")
+}
+
+/// What an entry of `extra_hosts` says of a name.
+fn told_for<'a>(entry: &'a str, name: &str) -> Option<&'a str> {
+    let (host, address) = entry.split_once([':', '='])?;
+    host.eq_ignore_ascii_case(name).then_some(address.trim_matches(['[', ']']))
+}
+
+/// Where `extra_hosts` sends jobs to an address that this host does not know for the name, and
+/// nothing accepts connections there.
+async fn misled(
+    host: &Host,
+    config: &Config,
+    address: &Address<'_>,
+    looked: &Looked,
+) -> Result<Vec<Finding>, Unknown> {
+    let endpoint = &address.gitlab.endpoint;
+    let known = |ip: IpAddr| match &looked.reached {
+        Reach::NoName(_) => false,
+        Reach::Ways(ways) => ways.iter().any(|way| way.address.ip() == ip),
+    };
+    let dockers = address.runners.iter().filter_map(|runner| runner.docker.as_ref());
+    let mut findings: Vec<Finding> = Vec::new();
+    for entry in dockers.flat_map(|docker| &docker.extra_hosts) {
+        let told = told_for(&entry.value, &endpoint.host).and_then(|it| it.parse().ok());
+        let Some(ip) = told.filter(|ip| !known(*ip)) else { continue };
+        let socket = SocketAddr::new(ip, endpoint.port);
+        let connected = host.ask(Connect { address: socket }).await?;
+        let Connected::Failed(failure) = connected else { continue };
+        let message = format!(
+            "extra_hosts sends jobs in containers to {ip} for '{}', where no connection to port {} \
+             comes about: {failure}",
+            endpoint.host, endpoint.port
+        );
+        let finding = Finding::error("extra-hosts-dead", endpoint.to_string(), message);
+        let path = config.path.as_str();
+        let place = Evidence::new("extra_hosts", &entry.value).at(path, entry.line);
+        let finding = address.with_runners(finding.evidence(place)).docs(docs::OFFLINE).remedy(
+            "Write the right address there, or leave the name to DNS.",
+            [format!("getent ahosts {}", word(&endpoint.host)), format!("sudoedit {}", word(path))],
+        );
+        if !findings.iter().any(|known| known.message == finding.message) {
+            findings.push(finding);
+        }
+    }
+    Ok(findings)
 }
 
 /// Where `/etc/hosts` knows the name and no name server of the containers does: both.
@@ -154,8 +209,26 @@ mod tests {
         assert!(!blind("network_mode = \"host\""));
         assert!(!blind("network_mode = \"gitlab\""));
         assert!(!blind("host = \"tcp://docker.test:2376\""));
+        let own = |name| {
+            is_blind(
+                &runner_toml::read(b"[[runners]]\nexecutor = \"docker\"\n").unwrap().runners[0],
+                name,
+            )
+        };
+        assert!(own("git.test") && !own("localhost"));
         let shell = runner_toml::read(b"[[runners]]\nexecutor = \"shell\"\n").unwrap();
         assert!(!is_blind(&shell.runners[0], "git.test"));
+    }
+
+    #[test]
+    fn entries_have_a_name_and_an_address() {
+        assert_eq!(told_for("git.test:10.0.0.5", "git.test"), Some("10.0.0.5"));
+        assert_eq!(told_for("Git.test=10.0.0.5", "git.test"), Some("10.0.0.5"));
+        assert_eq!(told_for("git.test:[fd00::1]", "git.test"), Some("fd00::1"));
+        assert_eq!(told_for("git.test:fd00::1", "git.test"), Some("fd00::1"));
+        for other in ["git.test.org:10.0.0.5", "git.test", ""] {
+            assert_eq!(told_for(other, "git.test"), None, "{other}");
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn a_registry_that_is_behind_refuses_tokens_from_65_seconds_on() {
 #[test]
 fn only_what_breaks_tokens_explains_them() {
     let explains = |ms| judge(&[gitlab(0), registry(ms)], None, limits())[0].explains.clone();
-    assert_eq!(explains(-66_000), [Cause::Tokens]);
+    assert_eq!(explains(-66_000), [Cause::Tokens, Cause::Skew]);
     assert!(explains(-60_000).is_empty() && explains(90_000).is_empty());
 }
 

@@ -5,7 +5,7 @@ fn endpoint(url: &str) -> Endpoint {
     Endpoint::parse(url).unwrap()
 }
 
-fn codes_for(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) -> Vec<String> {
+fn judged(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) -> Vec<Finding> {
     let registry = endpoint("https://git.test:5050");
     let gitlab = Sourced::default(endpoint(gitlab), "a test");
     let wanted = wanted.map(|url| Sourced {
@@ -21,8 +21,12 @@ fn codes_for(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) ->
         has_rails: true,
         keeper: Keeper::Package,
     };
+    case.judge(status, lines)
+}
+
+fn codes_for(gitlab: &str, wanted: Option<&str>, status: u16, lines: &[&str]) -> Vec<String> {
     let short = |it: Finding| format!("{:?} {}", it.severity, it.code).to_lowercase();
-    case.judge(status, lines).into_iter().map(short).collect()
+    judged(gitlab, wanted, status, lines).into_iter().map(short).collect()
 }
 
 fn codes(lines: &[&str]) -> Vec<String> {
@@ -100,4 +104,16 @@ fn a_configuration_stands_for_the_answer() {
     let redirects = read("auth: {token: {realm: x, autoredirect: true}}");
     assert!(redirects.1[0].contains(AUTOREDIRECT));
     assert_eq!(read("auth: {htpasswd: {realm: x}}").1, ["Basic realm=\"registry\""]);
+}
+
+#[test]
+fn seen_from_outside_a_wrong_realm_explains_what_is_wrong_there() {
+    for (realm, astray) in [
+        ("https://old.test/jwt/auth", "old.test:443"),
+        ("http://git.test/jwt/auth", "git.test:80"),
+        ("https://git.test/jwt", "git.test:443/jwt"),
+    ] {
+        let found = judged("https://git.test", None, 401, &[&challenge(realm)]);
+        assert_eq!(found[0].explains, [Cause::Astray(astray.to_owned())], "{realm}");
+    }
 }

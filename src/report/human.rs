@@ -67,7 +67,7 @@ impl Page<'_> {
         let version = host.gitlab_version.as_ref().map(|version| format!(", GitLab {version}"));
         let source = match host.source {
             Source::Live => "",
-            Source::Root => ", its files only (--root)",
+            Source::Root => ", its files (--root)",
             Source::Bundle => ", from a recording",
         };
         let roles = match host.roles.as_slice() {

@@ -264,8 +264,10 @@ impl TellArgs {
         }
         let mut paths: Vec<_> = self.output.iter().map(|(_, path)| path).collect();
         paths.sort();
-        if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!("--output names {} twice", twice[0]);
+        let count = paths.len();
+        paths.dedup();
+        if paths.len() < count {
+            bail!("--output names one file twice");
         }
         Ok(())
     }

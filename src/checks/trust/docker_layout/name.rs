@@ -10,20 +10,22 @@ use crate::install::Endpoint;
 pub(super) struct Names<'a> {
     place: &'a Place,
     facts: &'a Facts,
-    /// Whether the folder that the client looks for is there.
+    /// Whether the folder that the client looks for is there, with something in it.
     has_right: bool,
+    /// Whether it is there and empty.
+    bare: bool,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(place: &'a Place, facts: &'a Facts, listing: &Listing) -> Self {
+    pub(super) fn new(place: &'a Place, facts: &'a Facts, listing: &Listing, bare: bool) -> Self {
         let right = facts.right.as_deref();
         let here = listing
             .entries()
             .iter()
             .any(|entry| Some(entry.name.as_str()) == right && entry.kind != Kind::File);
         // podman looks into Docker's folder as well.
-        let has_right = here || (!place.containerd && facts.in_docker);
-        Self { place, facts, has_right }
+        let has_right = !bare && (here || (!place.containerd && facts.in_docker));
+        Self { place, facts, has_right, bare }
     }
 
     /// Whether a folder may be called wrong, unless a registry answers under its name.
@@ -70,10 +72,16 @@ impl<'a> Names<'a> {
                 Some(
                     self.explaining(finding)
                         .seen("image names start with", right)
-                        .remedy(advice, moves(&path, inside, &target, before)),
+                        .remedy(advice, self.moves(&path, inside, &target, before)),
                 )
             }
         }
+    }
+
+    /// The commands that let a folder be called otherwise: an empty one of that name makes way.
+    fn moves(&self, path: &str, inside: &[&str], target: &str, before: usize) -> Vec<String> {
+        let way = (self.bare && before == 0).then(|| format!("sudo rmdir {}", word(target)));
+        way.into_iter().chain(moves(path, inside, target, before)).collect()
     }
 
     /// A file where only folders are looked for.
@@ -244,7 +252,7 @@ mod tests {
     }
 
     fn judge_all(facts: &Facts, place: &Place, listing: &Listing) -> Vec<Finding> {
-        let names = Names::new(place, facts, listing);
+        let names = Names::new(place, facts, listing, false);
         listing.entries().iter().filter_map(|entry| names.judge(entry, &[], 0)).collect()
     }
 
@@ -317,7 +325,7 @@ mod tests {
     fn the_folder_in_the_folder_of_a_url_is_the_one_to_move() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["https:"], Kind::Directory);
-        let names = Names::new(&PLACES[0], &facts, &listing);
+        let names = Names::new(&PLACES[0], &facts, &listing, false);
         let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"], 0).unwrap();
         let folder = "/etc/docker/certs.d";
         let from = format!("sudo mv {folder}/https:/git.example.test:5050");
@@ -330,11 +338,27 @@ mod tests {
         );
     }
 
+    /// To remove the other one, as a leftover, would be to remove the only copy.
+    #[test]
+    fn an_empty_folder_of_the_right_name_is_none() {
+        let facts = Facts { in_docker: true, ..facts("https://git.example.test:5050") };
+        let folders = ["git.example.test:5000", "git.example.test:5050"];
+        let listing = listing(&folders, Kind::Directory);
+        let names = Names::new(&PLACES[0], &facts, &listing, true);
+        let judged = names.judge(&listing.entries()[0], &["ca.crt"], 0).unwrap();
+        assert_eq!(judged.severity, Severity::Error);
+        let folder = "/etc/docker/certs.d/git.example.test";
+        assert_eq!(
+            judged.remedy.commands,
+            [format!("sudo rmdir {folder}:5050"), format!("sudo mv {folder}:5000 {folder}:5050")]
+        );
+    }
+
     #[test]
     fn only_one_folder_takes_the_name() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["git.example.test", "git.example.test:5000"], Kind::Directory);
-        let names = Names::new(&PLACES[0], &facts, &listing);
+        let names = Names::new(&PLACES[0], &facts, &listing, false);
         let commands = |at: usize| {
             let judged = names.judge(&listing.entries()[at], &["ca.crt", "x.pem"], at).unwrap();
             judged.remedy.commands

@@ -40,7 +40,7 @@ pub(super) async fn examine(
     let nearby = authorities::everywhere(host).await;
     let leaf = shown.chain.first().and_then(|der| Certificate::from_der(der).ok());
     let told = Told { client, seen: &seen, verdict: &verdict, leaf: leaf.as_ref() };
-    let finding = told.finding(&nearby);
+    let finding = told.finding(&nearby).map(|finding| shown.on_way_to(endpoint, finding));
     Ok((verdict, finding))
 }
 

@@ -125,7 +125,7 @@ impl<'a> Daemon<'a> {
         judgement: &Judgement,
     ) -> Option<Finding> {
         let finding = finding.map(|finding| {
-            let finding = finding.docs(docs::REGISTRY_SELF_SIGNED).on_way_to(endpoint);
+            let finding = finding.docs(docs::REGISTRY_SELF_SIGNED);
             if is_about_authority(judgement) {
                 finding.follows(Cause::File(self.folder.to_string()))
             } else {

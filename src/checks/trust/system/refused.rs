@@ -178,7 +178,7 @@ impl View<'_> {
         if dated {
             finding = finding.seen("judged at", self.now).follows(Cause::Clock);
         }
-        let mut finding = finding.on_way_to(refused.endpoint).docs(docs::SSL);
+        let mut finding = refused.shown.on_way_to(refused.endpoint, finding).docs(docs::SSL);
         finding.remedy = self.remedy(*client, verdict, leaf.as_ref(), seen, nearby);
         finding
     }

@@ -167,6 +167,12 @@ impl<'a> Names<'a> {
         if bare.eq_ignore_ascii_case(right) {
             return Some("it is spelled otherwise than the registry".to_owned());
         }
+        // Beside the right one, it may be there for those who type no more than that.
+        let short = registry.host.split_once('.').map(|(first, _)| first);
+        let is_short = |it: &Endpoint| Some(it.host.as_str()) == short && !self.has_right;
+        if folder.as_ref().is_some_and(is_short) {
+            return Some("it names the registry's host without its domain".to_owned());
+        }
         let folder = folder.filter(|it| it.host.trim_end_matches('.') == registry.host)?;
         Some(match (name.contains(':'), right.contains(':')) {
             (_, true) if folder.port == registry.port => {
@@ -285,6 +291,13 @@ mod tests {
             let both = [wrong, "git.example.test:5050"];
             assert_eq!(severities(&facts, &both), [Severity::Notice], "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_name_without_its_domain_is_wrong_where_it_is_the_only_one() {
+        let facts = facts("https://git.example.test:5050");
+        assert_eq!(severities(&facts, &["git:5050"]), [Severity::Error]);
+        assert!(severities(&facts, &["git:5050", "git.example.test:5050"]).is_empty());
     }
 
     #[test]

@@ -89,7 +89,11 @@ pub fn open(content: &[u8]) -> Result<Recording, String> {
 }
 
 fn unpack(content: &[u8]) -> Result<Vec<u8>, String> {
-    let damaged = |error: std::io::Error| format!("a damaged archive: {error}");
+    // Not in tar's words: where a file is no archive, they quote from it.
+    let damaged = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "a damaged archive: it is cut short".to_owned(),
+        _ => "a damaged archive, or not a bundle of gldoctor".to_owned(),
+    };
     let limited = GzDecoder::new(content).take(2 * MAX_RECORDING);
     let mut archive = tar::Archive::new(limited);
     for entry in archive.entries().map_err(damaged)? {
@@ -112,4 +116,13 @@ fn unpack(content: &[u8]) -> Result<Vec<u8>, String> {
 fn sha256(content: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, content);
     data_encoding::HEXLOWER.encode(digest.as_ref())
+}
+
+#[test]
+fn what_is_no_bundle_is_not_quoted() {
+    use std::io::Write as _;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all("password: hunter2\n".repeat(100).as_bytes()).unwrap();
+    let error = open(&gzip.finish().unwrap()).unwrap_err();
+    assert!(!error.contains("hunter2"), "{error}");
 }

@@ -47,6 +47,9 @@ pub enum Cause {
     File(String),
     /// A certificate that is bad in itself, by its SHA-256.
     Certificate(String),
+    /// A CA's certificate that is bad in itself and that only clients have, by the SHA-256 of the
+    /// server certificate that rests on it.
+    Authority(String),
     /// A certificate that a client refuses, as `client host:port`.
     Refused(String),
     /// A setting that is written but not in effect, as `section.key`.

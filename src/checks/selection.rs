@@ -21,7 +21,7 @@ pub struct UnknownCheck {
     pub nearest: Option<String>,
 }
 
-fn hint(nearest: Option<&str>) -> String {
+pub(super) fn hint(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
 
@@ -70,12 +70,17 @@ impl Pattern {
 fn unknown(pattern: &str) -> UnknownCheck {
     let groups = super::GROUPS.iter().map(|group| group.name);
     let names = all().map(|check| check.id).chain(groups);
-    let nearest = names
-        .map(|name| (distance(name, pattern), name))
+    let nearest = nearest(names, pattern).map(ToOwned::to_owned);
+    UnknownCheck { pattern: pattern.to_owned(), nearest }
+}
+
+/// The name that was perhaps meant: the nearest, if half of its letters stand.
+pub(super) fn nearest<'a>(names: impl Iterator<Item = &'a str>, wrong: &str) -> Option<&'a str> {
+    names
+        .map(|name| (distance(name, wrong), name))
         .min()
         .filter(|(distance, name)| *distance <= name.len() / 2)
-        .map(|(_, name)| name.to_owned());
-    UnknownCheck { pattern: pattern.to_owned(), nearest }
+        .map(|(_, name)| name)
 }
 
 /// How many letters have to change (Levenshtein).

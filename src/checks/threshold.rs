@@ -1,7 +1,7 @@
 //! Limits that an administrator can move with `--threshold KEY=VALUE`.
 
 use super::Stop;
-use super::selection::distance;
+use super::selection::{hint, nearest};
 use crate::host::Host;
 use crate::host::request::Requested;
 
@@ -50,21 +50,17 @@ pub static ALL: &[&Threshold] =
 
 /// A key that is not in the list.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no threshold '{key}'; did you mean '{nearest}'?")]
+#[error("there is no threshold '{key}'{}", hint(*nearest))]
 pub struct UnknownThreshold {
     key: String,
-    nearest: &'static str,
+    nearest: Option<&'static str>,
 }
 
 /// The limit with this key, or the nearest there is.
 pub fn find(key: &str) -> Result<&'static Threshold, UnknownThreshold> {
     ALL.iter().copied().find(|threshold| threshold.key == key).ok_or_else(|| UnknownThreshold {
         key: key.to_owned(),
-        nearest: ALL
-            .iter()
-            .map(|threshold| threshold.key)
-            .min_by_key(|known| distance(known, key))
-            .unwrap_or_default(),
+        nearest: nearest(ALL.iter().map(|threshold| threshold.key), key),
     })
 }
 

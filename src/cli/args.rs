@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use camino::Utf8PathBuf;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,7 +41,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) tell: TellArgs,
     /// List what would be looked at, as far as the files tell; the network is not asked
-    #[arg(long)]
+    #[arg(long, env = "GLDOCTOR_PLAN", value_parser = switch())]
     pub(super) plan: bool,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct BundleArgs {
     #[arg(short, long, value_name = "FILE.tar.gz", env = "GLDOCTOR_BUNDLE")]
     pub(super) output: Option<Utf8PathBuf>,
     /// Say nothing but errors
-    #[arg(short, long)]
+    #[arg(short, long, env = "GLDOCTOR_QUIET", value_parser = switch())]
     pub(super) quiet: bool,
 }
 
@@ -108,7 +109,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The check's ID, as `gldoctor list` shows it
+    /// The check's ID as `gldoctor list` shows it, or a group for all of its checks
     #[arg(value_name = "ID")]
     pub(super) id: String,
 }
@@ -123,13 +124,13 @@ pub(super) struct LookArgs {
     root: Option<Utf8PathBuf>,
     /// A folder of the installation that lies elsewhere here, such as
     /// /etc/gitlab=/srv/gitlab/config (repeatable)
-    #[arg(long, value_name = "FROM=TO", value_parser = map_rule)]
+    #[arg(long, value_name = "FROM=TO", env = "GLDOCTOR_MAP", value_parser = map_rule)]
     map: Vec<MapRule>,
     /// Use the network even though --root is given
-    #[arg(long)]
+    #[arg(long, env = "GLDOCTOR_NETWORK", value_parser = switch())]
     network: bool,
     /// Look at files only, never at the network
-    #[arg(long, conflicts_with = "network")]
+    #[arg(long, env = "GLDOCTOR_OFFLINE_FILES_ONLY", value_parser = switch())]
     offline_files_only: bool,
     /// GitLab's address, to examine it from outside
     #[arg(long, value_name = "URL", env = "GLDOCTOR_URL", value_parser = http_url)]
@@ -155,7 +156,7 @@ pub(super) struct LookArgs {
     #[arg(long, value_name = "TIME", env = "GLDOCTOR_AT")]
     pub(super) at: Option<Timestamp>,
     /// Change a threshold (repeatable); `gldoctor list` names them
-    #[arg(long, value_name = "KEY=VALUE", value_parser = threshold)]
+    #[arg(long, value_name = "KEY=VALUE", env = "GLDOCTOR_THRESHOLD", value_delimiter = ',', value_parser = threshold)]
     pub(super) threshold: Vec<(String, u64)>,
 }
 
@@ -182,16 +183,16 @@ pub(super) struct TellArgs {
     #[arg(long, value_enum, default_value_t = ReportFormat::Human, env = "GLDOCTOR_FORMAT")]
     pub(super) format: ReportFormat,
     /// Also write the report to a file (repeatable)
-    #[arg(long, value_name = "FORMAT=PATH", value_parser = output_file)]
+    #[arg(long, value_name = "FORMAT=PATH", env = "GLDOCTOR_OUTPUT", value_parser = output_file)]
     pub(super) output: Vec<(ReportFormat, Utf8PathBuf)>,
     /// When to use colours
     #[arg(long, value_enum, default_value_t = Color::Auto, env = "GLDOCTOR_COLOR")]
     pub(super) color: Color,
     /// Only problems
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, env = "GLDOCTOR_QUIET", value_parser = switch())]
     pub(super) quiet: bool,
     /// Every check, with what it looked at
-    #[arg(short, long)]
+    #[arg(short, long, env = "GLDOCTOR_VERBOSE", value_parser = switch())]
     pub(super) verbose: bool,
 }
 
@@ -243,15 +244,39 @@ impl LookArgs {
     }
 
     /// Whether the network may be asked, or why not.
-    pub(super) fn network(&self) -> Result<(), String> {
-        if self.offline_files_only {
-            return Err("the network was left out with --offline-files-only".to_owned());
+    pub(super) fn network(&self) -> anyhow::Result<Result<(), String>> {
+        Ok(match (self.offline_files_only, self.network) {
+            (true, true) => bail!("--offline-files-only cannot be used with --network"),
+            (true, false) => Err("the network was left out with --offline-files-only".to_owned()),
+            (false, false) if self.root.is_some() => {
+                Err("with --root the network is asked only if --network is given".to_owned())
+            }
+            (false, _) => Ok(()),
+        })
+    }
+}
+
+impl TellArgs {
+    /// Makes sure that the flags go together. It is done here and not by clap, to which a switch
+    /// that the environment turns off is as good as one that is on.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.quiet && self.verbose {
+            bail!("--quiet cannot be used with --verbose");
         }
-        if self.root.is_some() && !self.network {
-            return Err("with --root the network is asked only if --network is given".to_owned());
+        let mut paths: Vec<_> = self.output.iter().map(|(_, path)| path).collect();
+        paths.sort();
+        let count = paths.len();
+        paths.dedup();
+        if paths.len() < count {
+            bail!("--output names one file twice");
         }
         Ok(())
     }
+}
+
+/// What turns a switch on or off in the environment: `1`, `yes`, `true`, `on`, and the opposites.
+fn switch() -> BoolishValueParser {
+    BoolishValueParser::new()
 }
 
 impl From<ReportFormat> for Format {
@@ -338,7 +363,15 @@ fn threshold(text: &str) -> Result<(String, u64), String> {
 
 fn output_file(text: &str) -> Result<(ReportFormat, Utf8PathBuf), String> {
     let (format, path) = text.split_once('=').ok_or("expected FORMAT=PATH")?;
-    Ok((ReportFormat::from_str(format, true)?, path.into()))
+    let Ok(read) = ReportFormat::from_str(format, true) else {
+        let known = ReportFormat::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();
+        return Err(format!("'{format}' is none of the formats {}", known.join(", ")));
+    };
+    if path == "-" {
+        return Err(format!("--format {format} is for standard output; ./- is a file"));
+    }
+    Ok((read, path.into()))
 }
 
 #[test]
@@ -357,6 +390,13 @@ fn time_servers_have_a_host_and_a_port_from_1_to_65535() {
     for wrong in ["", ":123", "ntp1:", "ntp1:0", "ntp1:99999", "ntp://ntp1", "[x]:1", "a b"] {
         assert!(time_server(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn reports_go_to_files_of_their_own() {
+    assert_eq!(output_file("json=a"), Ok((ReportFormat::Json, "a".into())));
+    assert!(output_file("xml=a").unwrap_err().contains("human, short, json"));
+    assert!(output_file("json=-").is_err() && output_file("json=./-").is_ok());
 }
 
 #[test]

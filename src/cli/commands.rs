@@ -10,7 +10,7 @@ use super::output::{complain, print, tell, write};
 use super::page;
 use super::runner::{block_on, cut_short, examination, machine};
 use crate::bundle;
-use crate::checks::{self, threshold};
+use crate::checks::{self, Check, threshold};
 use crate::host::{Host, Recording};
 use crate::install;
 use crate::report::{Report, plain_lines};
@@ -19,6 +19,7 @@ use crate::report::{Report, plain_lines};
 const MAX_BUNDLE: u64 = 128 << 20;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    args.tell.check()?;
     let examination = examination(&args.select, Some(args.look.deadline))?;
     let machine = machine(&args.look)?;
     let machine =
@@ -47,6 +48,10 @@ fn plan_text(report: &Report) -> String {
 }
 
 pub(super) fn bundle(args: &BundleArgs) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        args.output.as_ref().is_none_or(|path| path != "-"),
+        "a bundle is written to a file, not to standard output (./- is a file)"
+    );
     let examination = examination(&args.select, Some(args.look.deadline))?;
     let host = Host::live(machine(&args.look)?);
     let report = block_on(examination.of(&host))??;
@@ -73,6 +78,7 @@ fn in_file_name(host: &str) -> String {
 }
 
 pub(super) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<u8> {
+    args.tell.check()?;
     let examination = examination(&args.select, None)?;
     let content = read(&args.file)?;
     let recording =
@@ -132,9 +138,16 @@ fn list_json() -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&checks)? + "\n")
 }
 
+/// The page of a check, or those of all checks of a group.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<u8> {
-    let check = checks::find(&args.id)?;
-    print(&format!("{}: {}\n\n{}", check.id, check.title, page::text(check.page)))?;
+    let page =
+        |check: &Check| format!("{}: {}\n\n{}", check.id, check.title, page::text(check.page));
+    let group = checks::GROUPS.iter().find(|group| group.name == args.id.trim_end_matches('/'));
+    let pages: Vec<_> = match group {
+        Some(group) => group.checks.iter().copied().map(page).collect(),
+        None => vec![page(checks::find(&args.id)?)],
+    };
+    print(&pages.join("\n"))?;
     Ok(0)
 }
 

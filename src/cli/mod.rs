@@ -8,9 +8,11 @@ mod page;
 mod runner;
 mod trust;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::host::crash;
 
@@ -38,6 +40,12 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Reads the command line and the environment; says what is wrong with them, and exits.
+    pub fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Does what the user asked for. Errors and panics end here, as a sentence on standard error.
     pub fn execute(self) -> ExitCode {
         // A panic outside any check is a fault of gldoctor itself, and has an exit code of its own.
@@ -65,8 +73,29 @@ impl Cli {
     }
 }
 
+/// A variable that is set to nothing, as units and pipelines do to switch one off, counts as one
+/// that is not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let heed = |arg: Arg| {
+        let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|it| it.is_empty());
+        if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg }
+    };
+    command.mut_args(heed).mut_subcommands(without_empty_variables)
+}
+
 #[test]
 fn the_flags_are_consistent() {
-    use clap::CommandFactory as _;
     Cli::command().debug_assert();
+}
+
+/// The README promises it.
+#[test]
+fn every_flag_of_run_is_also_a_variable() {
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    for arg in run.get_arguments().filter(|arg| arg.get_id() != "help") {
+        let flag = arg.get_long().unwrap();
+        let variable = format!("GLDOCTOR_{}", flag.to_uppercase().replace('-', "_"));
+        assert_eq!(arg.get_env().unwrap_or_default(), variable.as_str(), "--{flag}");
+    }
 }

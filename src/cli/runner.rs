@@ -18,7 +18,7 @@ use crate::host::{Machine, Scope};
 
 /// The machine that the flags describe.
 pub(super) fn machine(args: &LookArgs) -> anyhow::Result<Machine> {
-    let scope = Scope { root: args.root()?, maps: args.maps()?, network: args.network() };
+    let scope = Scope { root: args.root()?, maps: args.maps()?, network: args.network()? };
     let request = Request {
         url: args.url.clone(),
         registry_url: args.registry_url.clone(),

@@ -80,6 +80,7 @@ fn files_alone(args: &TrustArgs, chain: &Utf8Path) -> anyhow::Result<u8> {
     let name = args.name.as_deref().context("--name HOST is missing")?;
     let host = name.trim_matches(['[', ']']);
     ensure!(!host.is_empty(), "--name is empty");
+    refuse_address(name)?;
     ensure!(!args.store.is_empty(), "--store FILE is missing (an empty file stands for no trust)");
     let chain = served(chain)?;
     let stores: Vec<_> = args
@@ -108,6 +109,19 @@ fn files_alone(args: &TrustArgs, chain: &Utf8Path) -> anyhow::Result<u8> {
     Ok(if refused { REFUSED } else { 0 })
 }
 
+/// No certificate is made out to a URL or a port: whoever gives one means the host in it, and would
+/// take the refusal for one of the certificate.
+fn refuse_address(name: &str) -> anyhow::Result<()> {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit());
+    let is_with_port = match name.rsplit_once(':') {
+        Some((host, port)) => is_port(port) && (!host.contains(':') || host.ends_with(']')),
+        None => false,
+    };
+    ensure!(!name.contains("://"), "--name {name}: the host alone, without the URL around it");
+    ensure!(!is_with_port, "--name {name}: the host alone, without the port");
+    Ok(())
+}
+
 /// The chain in a file: PEM as it is served, or one certificate in DER.
 fn served(path: &Utf8Path) -> anyhow::Result<Vec<Der>> {
     const SEQUENCE: u8 = 0x30;
@@ -134,4 +148,14 @@ fn read(path: &Utf8Path) -> anyhow::Result<Vec<u8>> {
 fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::new(now.as_second(), 0).unwrap_or(now)
+}
+
+#[test]
+fn a_name_is_neither_a_url_nor_followed_by_a_port() {
+    for right in ["my-host.internal", "10.0.0.1", "fd00::1", "[fd00::1]", "*.x", "host."] {
+        assert!(refuse_address(right).is_ok(), "{right}");
+    }
+    for wrong in ["https://my-host.internal", "my-host.internal:5050", "[fd00::1]:5050"] {
+        assert!(refuse_address(wrong).is_err(), "{wrong}");
+    }
 }

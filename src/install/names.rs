@@ -52,23 +52,26 @@ pub async fn addresses_of(
     }
 }
 
-/// The name servers that containers of this host's Docker ask, unless they are told others.
-pub async fn servers_of_containers(host: &Host) -> Result<Vec<IpAddr>, Unknown> {
+/// The name servers that containers of this host's Docker ask, unless they are told others; `None`
+/// where no file tells.
+pub async fn servers_of_containers(host: &Host) -> Result<Option<Vec<IpAddr>>, Unknown> {
     let told = docker::settings(host).await?.dns();
     let told: Vec<IpAddr> = told.iter().filter_map(|it| it.value.parse().ok()).collect();
     if !told.is_empty() {
-        return Ok(told);
+        return Ok(Some(told));
     }
+    let mut none = None;
     for path in RESOLV_CONF {
         let File::Read(read) = host.ask(ReadFile::<ResolvConf>::at(path)).await? else { continue };
+        none = Some(Vec::new());
         // A container is not where a server on loopback listens.
         let servers = read.servers.iter().map(|server| server.value);
         let servers: Vec<_> = servers.filter(|it| !it.to_canonical().is_loopback()).collect();
         if !servers.is_empty() {
-            return Ok(servers);
+            return Ok(Some(servers));
         }
     }
-    Ok(Vec::new())
+    Ok(none)
 }
 
 /// Those of these texts that are addresses.

@@ -1,7 +1,7 @@
 //! The report for an administrator at 3 a.m. on an 80-column console: problems last and in full,
 //! root causes first among them, and the next command to type at the very end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Ansi};
@@ -67,7 +67,7 @@ impl Page<'_> {
         let version = host.gitlab_version.as_ref().map(|version| format!(", GitLab {version}"));
         let source = match host.source {
             Source::Live => "",
-            Source::Root => ", its files only (--root)",
+            Source::Root => ", its files (--root)",
             Source::Bundle => ", from a recording",
         };
         let roles = match host.roles.as_slice() {
@@ -120,10 +120,35 @@ impl Page<'_> {
             return;
         }
         self.gap();
+        let sign = self.paint(self.sign(Sign::Unknown), AnsiColor::Cyan);
+        let mut refused: BTreeMap<&str, Refused> = BTreeMap::new();
         for check in untold {
-            let sign = self.paint(self.sign(Sign::Unknown), AnsiColor::Cyan);
             let reason = check.reason.as_deref().unwrap_or_default();
-            self.hanging(&format!("{sign} "), 2, &format!("could not tell {}: {reason}", check.id));
+            match refusals(reason) {
+                Some((how, paths)) if !self.style.verbose => {
+                    let refused = refused.entry(how).or_default();
+                    refused.paths.extend(paths);
+                    refused.checks.push(check);
+                }
+                _ => {
+                    let text = format!("could not tell {}: {reason}", check.id);
+                    self.hanging(&format!("{sign} "), 2, &text);
+                }
+            }
+        }
+        for (how, refused) in refused {
+            let text = match refused.checks.as_slice() {
+                [check] => {
+                    let reason = check.reason.as_deref().unwrap_or_default();
+                    format!("could not tell {}: {reason}", check.id)
+                }
+                checks => {
+                    let ids: Vec<_> = checks.iter().map(|check| check.id.as_str()).collect();
+                    let paths: Vec<_> = refused.paths.into_iter().collect();
+                    format!("could not tell {}: {}: {how}", ids.join(", "), paths.join(", "))
+                }
+            };
+            self.hanging(&format!("{sign} "), 2, &text);
         }
     }
 
@@ -151,7 +176,8 @@ impl Page<'_> {
     /// What a verdict rests on, with `-v`.
     fn looked_at(&mut self, check: &CheckReport) {
         if self.style.verbose && !check.looked_at.is_empty() {
-            self.wrapped("    looked at: ", "      ", &check.looked_at.join("; "));
+            let looks = format!("looked at: {}", check.looked_at.join("; "));
+            self.wrapped("    ", "      ", &looks);
         }
     }
 
@@ -288,6 +314,29 @@ enum Sign {
     Error,
 }
 
+/// What was refused in one way, and the checks that wanted it.
+#[derive(Default)]
+struct Refused<'a> {
+    paths: BTreeSet<&'a str>,
+    checks: Vec<&'a CheckReport>,
+}
+
+/// How and at which paths the system refused the look, if that is all that a reason says: without
+/// the right to read one file, most checks say the same.
+fn refusals(reason: &str) -> Option<(&str, Vec<&str>)> {
+    let mut how = None;
+    let mut paths = Vec::new();
+    for part in reason.split("; ") {
+        let (before, _) = part.split_once(": permission denied for ")?;
+        let own = &part[before.len() + 2..];
+        if *how.get_or_insert(own) != own {
+            return None;
+        }
+        paths.push(before.rsplit_once(": ").map_or(before, |(_, path)| path));
+    }
+    Some((how?, paths))
+}
+
 /// The second half of an ID.
 fn name(check: &CheckReport) -> &str {
     check.id.split_once('/').map_or(check.id.as_str(), |(_, name)| name)
@@ -329,4 +378,16 @@ fn root_of<'a>(report: &'a Report, finding: &'a FindingReport) -> Option<&'a Str
         cause = causes.find(|deeper| *deeper != cause)?;
     }
     Some(cause)
+}
+
+#[test]
+fn what_the_system_refuses_is_told_once_for_all_checks() {
+    let denied = |path: &str| format!("{path}: permission denied for user id 1 (run it with sudo)");
+    let (one, other) = (denied("/etc/a"), denied("/etc/b"));
+    let how = "permission denied for user id 1 (run it with sudo)";
+    assert_eq!(refusals(&one), Some((how, vec!["/etc/a"])));
+    let both = format!("GitLab's address: {one}; the runner: {other}");
+    assert_eq!(refusals(&both), Some((how, vec!["/etc/a", "/etc/b"])));
+    assert_eq!(refusals(&format!("{one}; b: no answer within 10 s")), None);
+    assert_eq!(refusals("the recording does not hold this look"), None);
 }

@@ -160,9 +160,9 @@ fn a_name_that_only_the_host_knows_is_told() {
     site.register(&format!("  url = \"https://{HOST}\"\n  {DOCKER}"), "");
     let codes = || site.seen_by_runner().codes(REACH);
     // Nobody listens at the name server.
-    assert_eq!(codes(), ["warning unresolved-in-containers"]);
+    assert_eq!(codes(), ["notice unresolved-in-containers"]);
     let fails = NameServer::start(site.lab.server.udp(SERVER, 53), Knows::Fails);
-    assert_eq!(codes(), ["warning unresolved-in-containers"]);
+    assert_eq!(codes(), ["notice unresolved-in-containers"]);
     drop(fails);
     std::thread::sleep(std::time::Duration::from_millis(100));
     let knows_others = NameServer::start(

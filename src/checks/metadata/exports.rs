@@ -34,6 +34,7 @@ impl Exported<'_> {
         findings.extend(self.too_deep());
         findings.extend(self.misplaced());
         findings.extend(self.compressed());
+        findings.extend(self.other_endings());
         findings.extend(self.unfinished());
         if self.reads_nothing() && findings.iter().all(|it| it.severity < Severity::Error) {
             findings.push(self.nothing_to_read());
@@ -72,10 +73,10 @@ impl Exported<'_> {
     }
 
     fn nothing_to_read(&self) -> Finding {
-        let all = files(self.tree.files);
         let nothing = match self.first(ExportOddity::OtherFolder) {
             Some(folder) if self.tree.files == 0 => format!("GitLab does not look into {folder}/"),
-            _ => format!("GitLab reads none of the {all} in it"),
+            _ if self.tree.files == 1 => "GitLab does not read the one file in it".to_owned(),
+            _ => format!("GitLab reads none of the {} in it", files(self.tree.files)),
         };
         let (code, message) = if self.tree.has_v2 {
             ("nothing-to-read", nothing)
@@ -268,6 +269,49 @@ impl Exported<'_> {
             format!("sudo find -L {} -name '*.ndjson.gz' -exec gunzip -- {{}} +", self.at("v2"));
         let finding = self.finding(self.severity(), "compressed", message);
         Some(shown(finding, sample).remedy("Unpack them where they lie.", [command]))
+    }
+
+    /// Files that would be chunks but for their ending. What else lies among them, such as the
+    /// listing of a bucket, is passed over by GitLab and by us.
+    fn other_endings(&self) -> Option<Finding> {
+        let sample = self.sample(ExportOddity::OtherEnding)?;
+        let chunks = sample.first.iter().filter(|path| self.is_chunk_but_for_its_ending(path));
+        let chunks: Vec<_> = chunks.cloned().collect();
+        let first = chunks.first()?;
+        let finding = self.finding(
+            self.severity(),
+            "other-ending",
+            "chunks under another ending are read by nobody: GitLab reads only names that end in \
+             .ndjson"
+                .to_owned(),
+        );
+        let finding = finding.seen("such as", listed(&chunks, SHOWN, chunks.len() as u64));
+        let is_old = |path: &String| path.ends_with(".csv");
+        if chunks.iter().any(is_old) {
+            return Some(finding.remedy(FETCH, self.data.fetch(self.folder)));
+        }
+        let stem = first.rsplit_once('.').map_or(first.as_str(), |(stem, _)| stem);
+        let command =
+            format!("sudo mv -n -- {} {}", self.at(first), self.at(&format!("{stem}.ndjson")));
+        Some(finding.remedy(
+            "See whether each line of them is a record; if so, give every one its ending back.",
+            [command],
+        ))
+    }
+
+    fn is_chunk_but_for_its_ending(&self, path: &str) -> bool {
+        const ENDINGS: [&str; 5] = ["json", "jsonl", "ndjson", "txt", "csv"];
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+        let parts: Vec<_> = path.split('/').collect();
+        let ((["v2", sequence, name], Levels::Flat)
+        | (["v2", _, sequence, name], Levels::ByRegistry)) = (&parts[..], self.data.levels())
+        else {
+            return false;
+        };
+        let Some((stem, ending)) = name.split_once('.') else { return false };
+        is_number(sequence)
+            && is_number(stem)
+            && ENDINGS.contains(&ending.to_ascii_lowercase().as_str())
     }
 
     fn unfinished(&self) -> Option<Finding> {
@@ -472,6 +516,13 @@ mod tests {
                 "unfinished-copy",
                 Severity::Notice,
             ),
+            (
+                ExportOddity::OtherEnding,
+                "v2/maven/1/00000001.json",
+                "other-ending",
+                Severity::Warning,
+            ),
+            (ExportOddity::OtherEnding, "v2/maven/1/0.NDJSON", "other-ending", Severity::Warning),
             (ExportOddity::NoVersion, "npm", "outside-v2", Severity::Warning),
             (ExportOddity::OtherFolder, "package_metadata_db", "nested-copy", Severity::Warning),
         ];
@@ -484,7 +535,8 @@ mod tests {
 
     #[test]
     fn other_endings_alone_leave_nothing_to_read() {
-        let tree = odd(ExportOddity::OtherEnding, &["v2/maven/1/0.json"]);
+        let listing = ["v2/maven/1/listing.json", "v2/maven/1/0.ndjson.md5", "v2/maven/0.json"];
+        let tree = odd(ExportOddity::OtherEnding, &listing);
         assert_eq!(judge(DataType::Licenses, &tree), []);
         let found = only(&ExportTree { registries: [].into(), ..tree });
         assert_eq!((found.severity, found.code), (Severity::Error, "nothing-to-read"));

@@ -69,10 +69,14 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     let mut noted = Verdict::default();
     verdict.add(certificates(host, &mut noted).await?);
-    // What the addresses show was looked at above.
-    let noted = noted.untold.into_iter();
-    verdict.untold.extend(noted.filter(|(what, _)| !what.starts_with(SHOWN)));
-    // Files alone can be wrong, but they cannot prove that they are what is shown.
+    let only_files = looked == 0 && left_out.is_some();
+    if !(only_files && verdict.findings.is_empty()) {
+        // What the addresses show was looked at above.
+        let noted = noted.untold.into_iter();
+        verdict.untold.extend(noted.filter(|(what, _)| !what.starts_with(SHOWN)));
+    }
+    // Files alone can be wrong, but they cannot prove that they are what is shown: where the network
+    // was left out, one that cannot be read leaves nothing more untold.
     if looked == 0 && verdict.findings.is_empty() && verdict.untold.is_empty() {
         return Err(Stop::NotApplicable(
             left_out.unwrap_or_else(|| "no address speaks TLS, nor ought to".to_owned()),

@@ -1,5 +1,6 @@
 //! Does the Docker daemon accept the registry's certificate?
 
+mod client_pair;
 mod daemon;
 
 use crate::checks::reach::{Reach, reach};

@@ -112,7 +112,8 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
             facts = Some(Facts::of(host, &places).await?);
         }
         let Some(facts) = &facts else { continue };
-        let names = Names::new(place, facts, &listing);
+        let bare = facts.has_bare_folder(host, place).await;
+        let names = Names::new(place, facts, &listing, bare);
         // How many were told to take the registry's name.
         let mut told = 0;
         for entry in listing.entries() {
@@ -182,6 +183,14 @@ impl Facts {
             right,
             accepted,
         })
+    }
+
+    /// Whether the registry's folder is there, but nothing is in it.
+    async fn has_bare_folder(&self, host: &Host, place: &Place) -> bool {
+        let Some(right) = &self.right else { return false };
+        let listing = host.ask(Directory::at(format!("{}/{right}", place.folder))).await;
+        listing
+            .is_ok_and(|it| matches!(&it, Listing::Entries { entries, .. } if entries.is_empty()))
     }
 
     /// A certificate that nobody reads is what Docker refuses the registry for, unless the store of

@@ -82,7 +82,9 @@ fn disagreement(row: &Row) -> Option<Finding> {
         finding.seen(cell.client, format!("{verdict}: {}", cell.why))
     });
     let finding = match &row.leaf {
-        Some(leaf) => finding.follows(Cause::Certificate(leaf.clone())),
+        Some(leaf) => finding
+            .follows(Cause::Certificate(leaf.clone()))
+            .follows(Cause::Authority(leaf.clone())),
         None => finding,
     };
     let finding = row.told_elsewhere().into_iter().fold(finding, Finding::follows);

@@ -140,7 +140,6 @@ impl<'a> Machine<'a> {
                 finding
             };
             let is_refusal = finding.severity == Severity::Error;
-            let finding = finding.on_way_to(&entry.endpoint);
             findings.push(if is_refusal {
                 finding.explains(refused(&entry.endpoint))
             } else {

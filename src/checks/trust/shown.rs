@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::checks::Stop;
 use crate::checks::reach::chains;
+use crate::checks::{Finding, Stop};
 use crate::host::files::{File, ReadFile, TrustFile};
 use crate::host::{Host, Unknown};
 use crate::install::certificates::{Pair, shown_by};
@@ -17,6 +17,16 @@ pub(super) struct Shown {
     pub(super) chain: Vec<Der>,
     /// `served at 10.0.0.1:443`, or the file.
     pub(super) place: String,
+    /// Whether a server showed it.
+    pub(super) served: bool,
+}
+
+impl Shown {
+    /// Says what may explain a refusal besides the certificate. A server that showed it is neither
+    /// dead nor nameless, whatever it answers afterwards.
+    pub(super) fn on_way_to(&self, endpoint: &Endpoint, refusal: Finding) -> Finding {
+        if self.served { refusal } else { refusal.on_way_to(endpoint) }
+    }
 }
 
 /// Where the certificates of an endpoint come from, if it is served from this host.
@@ -45,6 +55,7 @@ pub(super) async fn shown(host: &Host, endpoint: &Endpoint) -> Result<Vec<Shown>
     let on_disk = source.map(|source| Shown {
         place: source.pair.certificate.value.to_string(),
         chain: source.chain,
+        served: false,
     });
     Ok(on_disk.into_iter().collect())
 }
@@ -54,7 +65,9 @@ fn distinct(chains: Vec<(SocketAddr, Vec<Der>)>) -> Vec<Shown> {
     for (address, chain) in chains {
         match shown.iter_mut().find(|other| other.chain == chain) {
             Some(same) => same.place = format!("{}, {address}", same.place),
-            None => shown.push(Shown { chain, place: format!("served at {address}") }),
+            None => {
+                shown.push(Shown { chain, place: format!("served at {address}"), served: true });
+            }
         }
     }
     shown

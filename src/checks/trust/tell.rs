@@ -40,7 +40,7 @@ pub(super) async fn examine(
     let nearby = authorities::everywhere(host).await;
     let leaf = shown.chain.first().and_then(|der| Certificate::from_der(der).ok());
     let told = Told { client, seen: &seen, verdict: &verdict, leaf: leaf.as_ref() };
-    let finding = told.finding(&nearby);
+    let finding = told.finding(&nearby).map(|finding| shown.on_way_to(endpoint, finding));
     Ok((verdict, finding))
 }
 
@@ -172,7 +172,7 @@ impl Told<'_> {
             finding
         };
         match self.leaf {
-            Some(leaf) => finding.follows(Cause::Certificate(leaf.fingerprint.clone())),
+            Some(leaf) => follow(finding, leaf, dated),
             None => finding,
         }
     }
@@ -207,6 +207,13 @@ impl Told<'_> {
     }
 }
 
+/// What may explain the refusal of a certificate: what it is like itself; and if dates are what it
+/// is about, also those of a CA that only a client has.
+pub(super) fn follow(finding: Finding, leaf: &Certificate, dated: bool) -> Finding {
+    let finding = finding.follows(Cause::Certificate(leaf.fingerprint.clone()));
+    if dated { finding.follows(Cause::Authority(leaf.fingerprint.clone())) } else { finding }
+}
+
 impl Finding {
     fn with(self, remedy: Remedy) -> Self {
         Self { remedy, ..self }
@@ -219,12 +226,19 @@ pub(super) fn unknown(leaf: Option<&Certificate>, shown: &Shown, verdict: &Verdi
         Some(leaf) if leaf.self_issued && shown.chain.len() == 1 => {
             "it is self-signed, and no copy of it is trusted".to_owned()
         }
-        Some(leaf) if shown.chain.len() == 1 => format!(
+        // A trusted CA of that name that did not, or may not, sign it is another matter.
+        Some(leaf) if shown.chain.len() == 1 && lacks_issuer(verdict) => format!(
             "it comes from '{}', whose certificate is neither sent along nor trusted",
             leaf.issuer
         ),
         _ => verdict.why.clone(),
     }
+}
+
+/// Whether no certificate at all goes by the name of an issuer that is wanted.
+fn lacks_issuer(verdict: &Verdict) -> bool {
+    let codes = ["unknown-authority", "incomplete-store"];
+    verdict.faults.first().is_none_or(|fault| codes.contains(&fault.code.as_str()))
 }
 
 /// What Go takes from a file, in a few words.
@@ -307,4 +321,17 @@ pub(super) fn stable(code: &str) -> &'static str {
         "x509-label",
     ];
     CODES.iter().copied().find(|known| *known == code).unwrap_or("refused")
+}
+
+/// A client that does not know a CA at all is not helped by a new copy for another client.
+#[test]
+fn only_what_is_about_dates_comes_from_an_old_copy_of_a_ca() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    let leaf = Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
+    let causes = |dated| follow(Finding::error("x", "x", "x"), &leaf, dated).follows;
+    let (own, of_ca) =
+        (Cause::Certificate(leaf.fingerprint.clone()), Cause::Authority(leaf.fingerprint.clone()));
+    assert_eq!(causes(true), [own, of_ca.clone()]);
+    assert!(!causes(false).contains(&of_ca));
 }

@@ -2,14 +2,14 @@
 
 use crate::checks::{Evidence, Finding, Severity, Verdict, docs};
 use crate::host::Host;
-use crate::install::{self, GITLAB_RB};
+use crate::install;
 use crate::parse::gitlab_rb::{Setting, Source};
 use crate::parse::value::Value;
 
 /// What is to be said of `threshold` in `gitlab.rb`. What the Linux package itself puts into
 /// `config.yml` is none of the administrator's doing.
 pub(super) async fn findings(host: &Host, verdict: &mut Verdict) -> Vec<Finding> {
-    let settings = verdict.told(GITLAB_RB, install::settings(host).await).flatten();
+    let settings = verdict.told("what gitlab.rb sets", install::settings(host).await).flatten();
     let Some(settings) = settings else { return Vec::new() };
     let written: Vec<_> = written(
         settings.all().get(&["registry", "notifications"]),
@@ -79,7 +79,7 @@ fn parts(version: &str) -> (u32, u32, u32) {
 
 #[test]
 fn severity_follows_the_version() {
-    let place = Source { file: GITLAB_RB.into(), line: 7 };
+    let place = Source { file: install::GITLAB_RB.into(), line: 7 };
     let severity = |version| judge("x", &place, version).map(|finding| finding.severity);
     assert_eq!(severity(Some("16.11.0")), None);
     assert_eq!(severity(Some("17.11.7")), Some(Severity::Warning));

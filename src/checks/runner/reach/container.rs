@@ -44,8 +44,8 @@ pub(super) async fn judge(
         address.runners.iter().filter(|runner| is_blind(runner, &endpoint.host)).collect();
     let Some(first) = blind.first() else { return };
     match unknown_there(host, first, &endpoint.host).await {
-        Ok(Some((known_by, asked))) => {
-            let finding = finding(config, &endpoint.host, &known_by, &asked);
+        Ok(Some(there)) => {
+            let finding = finding(config, &endpoint.host, &there);
             let finding = Finding { subject: endpoint.to_string(), ..finding };
             verdict.add([address.with_runners(finding)]);
         }
@@ -115,12 +115,23 @@ async fn misled(
     Ok(findings)
 }
 
-/// Where `/etc/hosts` knows the name and no name server of the containers does: both.
-async fn unknown_there(
-    host: &Host,
-    runner: &Runner,
-    name: &str,
-) -> Result<Option<(Vec<Sourced<IpAddr>>, Vec<Asked>)>, Unknown> {
+/// A name that `/etc/hosts` knows, and no name server of the containers.
+struct There {
+    known_by: Vec<Sourced<IpAddr>>,
+    /// The name servers; `None` where no file tells which ones there are.
+    asked: Option<Vec<Asked>>,
+}
+
+impl There {
+    /// Whether every server was asked and does not know it. One that is silent to this host may be
+    /// so for the moment, and proves nothing.
+    fn is_sure(&self) -> bool {
+        let does_not_know = |(_, reply): &Asked| *reply == NameReply::NotKnown;
+        self.asked.as_ref().is_some_and(|asked| asked.iter().all(does_not_know))
+    }
+}
+
+async fn unknown_there(host: &Host, runner: &Runner, name: &str) -> Result<Option<There>, Unknown> {
     let known_by = in_hosts(host, name).await?;
     if known_by.is_empty() {
         return Ok(None);
@@ -128,37 +139,40 @@ async fn unknown_there(
     let told = runner.docker.iter().flat_map(|docker| &docker.dns);
     let servers = match names::addresses(told) {
         told if told.is_empty() => servers_of_containers(host).await?,
-        told => told,
+        told => Some(told),
     };
+    let Some(servers) = servers else { return Ok(Some(There { known_by, asked: None })) };
     let asked = servers.into_iter().map(async |server| {
         let question = NameQuery { server: SocketAddr::new(server, PORT), name: name.to_owned() };
         Ok::<_, Unknown>((server, host.ask(question).await?))
     });
     let asked = futures::future::try_join_all(asked).await?;
     let is_known = asked.iter().any(|(_, reply)| *reply == NameReply::Known);
-    Ok((!is_known).then_some((known_by, asked)))
+    Ok((!is_known).then_some(There { known_by, asked: Some(asked) }))
 }
 
-fn finding(config: &Config, name: &str, known_by: &[Sourced<IpAddr>], asked: &[Asked]) -> Finding {
+fn finding(config: &Config, name: &str, there: &There) -> Finding {
+    let There { known_by, asked } = there;
+    let (severity, cannot) = if there.is_sure() {
+        (Severity::Error, "cannot")
+    } else {
+        (Severity::Notice, "may be unable to")
+    };
     let message = format!(
-        "jobs in containers cannot resolve '{name}': only this host's /etc/hosts knows it, which \
+        "jobs in containers {cannot} resolve '{name}': this host knows it from /etc/hosts, which \
          they do not read"
     );
-    // A server that is silent to this host may be so for the moment.
-    let is_sure = asked.iter().all(|(_, reply)| *reply == NameReply::NotKnown);
-    let severity = if is_sure { Severity::Error } else { Severity::Warning };
     let finding = Finding::new(severity, "unresolved-in-containers", name, message);
     let finding = known_by
         .iter()
         .take(2)
-        .fold(finding, |finding, address| finding.evidence(address.evidence("known only here")));
-    let finding = asked.iter().fold(finding, |finding, (server, reply)| {
-        finding.seen(format!("name server {server}"), words(reply))
-    });
-    let finding = if asked.is_empty() {
-        finding.seen("name servers", "none that a container could ask")
-    } else {
-        finding
+        .fold(finding, |finding, address| finding.evidence(address.evidence("known here")));
+    let finding = match asked.as_deref() {
+        None => finding.seen("name servers", "no file on this host names any"),
+        Some([]) => finding.seen("name servers", "none that a container could ask"),
+        Some(asked) => asked.iter().fold(finding, |finding, (server, reply)| {
+            finding.seen(format!("name server {server}"), words(reply))
+        }),
     };
     let path = config.path.as_str();
     let reachable = known_by.iter().find(|it| !it.value.to_canonical().is_loopback());
@@ -237,11 +251,14 @@ mod tests {
         let known =
             |address: &str| vec![Sourced::file(address.parse().unwrap(), "/etc/hosts", Some(3))];
         let server: IpAddr = "10.0.0.53".parse().unwrap();
-        let told = |reply| finding(&config, "git.test", &known("10.0.0.5"), &[(server, reply)]);
+        let finding = |known_by, asked| finding(&config, "git.test", &There { known_by, asked });
+        let told = |reply| finding(known("10.0.0.5"), Some(vec![(server, reply)]));
         assert_eq!(told(NameReply::NotKnown).severity, Severity::Error);
-        assert_eq!(told(NameReply::Refused(2)).severity, Severity::Warning);
+        // What cannot be asked proves nothing.
+        assert_eq!(told(NameReply::Refused(2)).severity, Severity::Notice);
+        assert_eq!(finding(known("10.0.0.5"), None).severity, Severity::Notice);
         assert!(told(NameReply::NotKnown).remedy.advice.contains("[\"git.test:10.0.0.5\"]"));
-        let nobody = finding(&config, "git.test", &known("127.0.1.1"), &[]);
+        let nobody = finding(known("127.0.1.1"), Some(Vec::new()));
         assert_eq!(nobody.severity, Severity::Error);
         assert!(nobody.remedy.advice.contains("git.test:ADDRESS"));
     }

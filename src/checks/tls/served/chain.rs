@@ -130,9 +130,17 @@ impl Seen<'_> {
              host: if that is an intermediate CA, it has to be sent along",
             top.issuer
         );
-        // Where clients were given a CA, it should have been the right one.
-        let severity = if known.has_own_authority { Severity::Warning } else { Severity::Notice };
-        self.append(self.finding(severity, "issuer-unknown", message, top), None)
+        // Where clients were given a CA, it should have been the right one. Where none was, that is
+        // the likelier reason for which they refuse, and this one explains nothing.
+        let finding = if known.has_own_authority {
+            self.finding(Severity::Warning, "issuer-unknown", message, top)
+        } else {
+            let finding = self.finding(Severity::Notice, "issuer-unknown", message, top);
+            Finding { explains: Vec::new(), ..finding }
+        };
+        let mut finding = self.append(finding, None);
+        finding.remedy.advice.push_str(" If it is a root CA, clients have to be given it instead.");
+        finding
     }
 
     fn append(&self, finding: Finding, from: Option<&String>) -> Finding {
@@ -264,6 +272,8 @@ fn shape(chain: &[Certificate]) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::tls::server::Who;
+    use crate::install::{Endpoint, Sourced};
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
     fn authority(name: &str) -> CertificateParams {
@@ -296,6 +306,28 @@ mod tests {
         let chain: Vec<_> = order.iter().map(|&at| site[at].clone()).collect();
         let Shape { way, strays } = shape(&chain);
         (way, strays)
+    }
+
+    /// It is likelier that nobody gave the root to anybody, and that has a remedy of its own.
+    #[test]
+    fn an_unknown_issuer_explains_nothing_where_no_client_was_given_a_ca() {
+        let server = Server {
+            who: Who::Gitlab,
+            endpoint: Endpoint::parse("https://a.test").unwrap(),
+            is_in_use: true,
+            source: Sourced::default((), "test").source,
+            files: Vec::new(),
+            shown: Vec::new(),
+        };
+        let read = &site()[..1];
+        let seen = Seen { server: &server, chain: &[], read, file: None };
+        for (has_own_authority, severity, explained) in
+            [(false, Severity::Notice, 0), (true, Severity::Warning, 1)]
+        {
+            let known = Known { by_subject: BTreeMap::new(), has_own_authority };
+            let finding = seen.unknown_issuer(&read[0], &known);
+            assert_eq!((finding.severity, finding.explains.len()), (severity, explained));
+        }
     }
 
     #[test]

@@ -139,9 +139,12 @@ impl Scene<'_> {
 
     /// What clients refuse because of it, and what it may itself come from.
     fn with_causes(&self, finding: Finding, sighting: &Sighting) -> Finding {
-        let own = [sighting.facts.fingerprint.clone()];
-        let explained = own.into_iter().chain(sighting.leaves.iter().cloned());
-        let finding = explained.map(Cause::Certificate).fold(finding, Finding::explains);
+        // What a server shows is the same to everybody; a client that lacks the CA does not lack it
+        // because another one's copy is out of date.
+        let of_leaf = if sighting.is_in_chain() { Cause::Certificate } else { Cause::Authority };
+        let own = Cause::Certificate(sighting.facts.fingerprint.clone());
+        let leaves = sighting.leaves.iter().cloned().map(of_leaf);
+        let finding = [own].into_iter().chain(leaves).fold(finding, Finding::explains);
         // Where the file holds another one, the server has only to read it.
         let files = self.servers.iter().flat_map(|server| &server.files);
         let is_old = sighting.is_shown() && sighting.chain_file().is_none();

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 
-use super::in_words;
+use super::{client_pair, in_words};
 use crate::checks::shell::word;
 use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
 use crate::checks::trust::docker_insecure::change;
@@ -33,6 +33,8 @@ struct Obstacle {
     words: String,
     /// What has to go.
     path: Utf8PathBuf,
+    /// What has to go with it.
+    other: Option<Utf8PathBuf>,
     /// Why, in a few words.
     what: &'static str,
 }
@@ -124,7 +126,7 @@ impl<'a> Daemon<'a> {
         judgement: &Judgement,
     ) -> Option<Finding> {
         let finding = finding.map(|finding| {
-            let finding = finding.docs(docs::REGISTRY_SELF_SIGNED).on_way_to(endpoint);
+            let finding = finding.docs(docs::REGISTRY_SELF_SIGNED);
             if is_about_authority(judgement) {
                 finding.follows(Cause::File(self.folder.to_string()))
             } else {
@@ -147,7 +149,7 @@ impl<'a> Daemon<'a> {
 
     /// What makes every operation with the registry fail.
     pub(super) fn blocked(&self) -> Option<Finding> {
-        let Obstacle { words, path, what } = self.obstacle.as_ref()?;
+        let Obstacle { words, path, other, what } = self.obstacle.as_ref()?;
         let finding = Finding::error(
             "folder-unusable",
             self.registry.to_string(),
@@ -156,10 +158,19 @@ impl<'a> Daemon<'a> {
         .seen("Docker says", words)
         .docs(docs::REGISTRY_SELF_SIGNED)
         .follows(Cause::File(self.folder.to_string()));
-        let (from, to) = (word(path.as_str()), word(&format!("{path}.old")));
+        let aside = |path: &Utf8PathBuf| {
+            format!("sudo mv {} {}", word(path.as_str()), word(&format!("{path}.old")))
+        };
+        let Some(other) = other else {
+            return Some(finding.remedy(
+                "Move it out of the way, then put the CA certificate there, and run gldoctor again.",
+                [aside(path)],
+            ));
+        };
         Some(finding.remedy(
-            "Move it out of the way, then put the CA certificate there, and run gldoctor again.",
-            [format!("sudo mv {from} {to}")],
+            "GitLab's registry asks for no client certificate: move both out of the way. If \
+             something in front of it does, put a certificate and its key there.",
+            [aside(path), aside(other)],
         ))
     }
 
@@ -267,15 +278,26 @@ async fn folder_content(
     if let Listing::NotADirectory(_) = listing {
         let words = format!("readdirent {folder}: not a directory");
         let what = "is not a folder";
-        return Ok((Vec::new(), Some(Obstacle { words, path: folder.clone(), what })));
+        let obstacle = Obstacle { words, path: folder.clone(), other: None, what };
+        return Ok((Vec::new(), Some(obstacle)));
     }
     let names: Vec<&str> = listing.names().collect();
     let mut files = Vec::new();
     let mut obstacle = incomplete_pair(&names).map(|(words, name)| Obstacle {
         words,
         path: folder.join(name),
+        other: None,
         what: "is half of a client's certificate and key",
     });
+    if obstacle.is_none() {
+        let pair = client_pair::mismatched(host, folder, &names).await?;
+        obstacle = pair.map(|(stem, words)| Obstacle {
+            words: words.to_owned(),
+            path: folder.join(format!("{stem}.cert")),
+            other: Some(folder.join(format!("{stem}.key"))),
+            what: "does not go with the key beside it",
+        });
+    }
     for name in names.iter().filter(|name| name.strip_suffix(".crt").is_some()) {
         let path = folder.join(name);
         let (verb, words, what) = match host.ask(ReadFile::<TrustFile>::at(path.clone())).await? {
@@ -288,7 +310,8 @@ async fn folder_content(
             // Go would read even this; nobody has so many certificates.
             other => return Err(other.unknown(&path)),
         };
-        obstacle = Some(Obstacle { words: format!("{verb} {path}: {words}"), path, what });
+        let words = format!("{verb} {path}: {words}");
+        obstacle = Some(Obstacle { words, path, other: None, what });
     }
     Ok((files, obstacle))
 }

@@ -10,19 +10,23 @@ use crate::install::Endpoint;
 pub(super) struct Names<'a> {
     place: &'a Place,
     facts: &'a Facts,
-    /// Whether the folder that the client looks for is there.
+    /// Whether the folder that the client looks for is there, with something in it.
     has_right: bool,
+    /// Whether it is there and empty.
+    bare: bool,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(place: &'a Place, facts: &'a Facts, listing: &Listing) -> Self {
+    pub(super) fn new(place: &'a Place, facts: &'a Facts, listing: &Listing, bare: bool) -> Self {
         let right = facts.right.as_deref();
         let here = listing
             .entries()
             .iter()
             .any(|entry| Some(entry.name.as_str()) == right && entry.kind != Kind::File);
-        let has_right = here || place.also.iter().any(|it| facts.holding.contains(it));
-        Self { place, facts, has_right }
+        // podman looks into Docker's folder as well.
+        let elsewhere = place.also.iter().any(|it| facts.holding.contains(it));
+        let has_right = !bare && (here || elsewhere);
+        Self { place, facts, has_right, bare }
     }
 
     /// Whether a folder may be called wrong, unless a registry answers under its name.
@@ -69,10 +73,16 @@ impl<'a> Names<'a> {
                 Some(
                     self.explaining(finding)
                         .seen("image names start with", right)
-                        .remedy(advice, moves(&path, inside, &target, before)),
+                        .remedy(advice, self.moves(&path, inside, &target, before)),
                 )
             }
         }
+    }
+
+    /// The commands that let a folder be called otherwise: an empty one of that name makes way.
+    fn moves(&self, path: &str, inside: &[&str], target: &str, before: usize) -> Vec<String> {
+        let way = (self.bare && before == 0).then(|| format!("sudo rmdir {}", word(target)));
+        way.into_iter().chain(moves(path, inside, target, before)).collect()
     }
 
     /// A file where only folders are looked for.
@@ -157,6 +167,12 @@ impl<'a> Names<'a> {
         let bare = name.trim_end_matches('.').replacen('_', ":", 1);
         if bare.eq_ignore_ascii_case(right) {
             return Some("it is spelled otherwise than the registry".to_owned());
+        }
+        // Beside the right one, it may be there for those who type no more than that.
+        let short = registry.host.split_once('.').map(|(first, _)| first);
+        let is_short = |it: &Endpoint| Some(it.host.as_str()) == short && !self.has_right;
+        if folder.as_ref().is_some_and(is_short) {
+            return Some("it names the registry's host without its domain".to_owned());
         }
         let folder = folder.filter(|it| it.host.trim_end_matches('.') == registry.host)?;
         Some(match (name.contains(':'), right.contains(':')) {
@@ -243,7 +259,7 @@ mod tests {
     }
 
     fn judge_all(facts: &Facts, place: &Place, listing: &Listing) -> Vec<Finding> {
-        let names = Names::new(place, facts, listing);
+        let names = Names::new(place, facts, listing, false);
         listing.entries().iter().filter_map(|entry| names.judge(entry, &[], 0)).collect()
     }
 
@@ -276,6 +292,13 @@ mod tests {
             let both = [wrong, "git.example.test:5050"];
             assert_eq!(severities(&facts, &both), [Severity::Notice], "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_name_without_its_domain_is_wrong_where_it_is_the_only_one() {
+        let facts = facts("https://git.example.test:5050");
+        assert_eq!(severities(&facts, &["git:5050"]), [Severity::Error]);
+        assert!(severities(&facts, &["git:5050", "git.example.test:5050"]).is_empty());
     }
 
     #[test]
@@ -317,7 +340,7 @@ mod tests {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["https:"], Kind::Directory);
         let place = Place::docker();
-        let names = Names::new(&place, &facts, &listing);
+        let names = Names::new(&place, &facts, &listing, false);
         let judged = names.judge(&listing.entries()[0], &["git.example.test:5050"], 0).unwrap();
         let folder = "/etc/docker/certs.d";
         let from = format!("sudo mv {folder}/https:/git.example.test:5050");
@@ -330,12 +353,30 @@ mod tests {
         );
     }
 
+    /// To remove the other one, as a leftover, would be to remove the only copy.
+    #[test]
+    fn an_empty_folder_of_the_right_name_is_none() {
+        let place = Place::docker();
+        let holding = vec![place.folder.clone()];
+        let facts = Facts { holding, ..facts("https://git.example.test:5050") };
+        let folders = ["git.example.test:5000", "git.example.test:5050"];
+        let listing = listing(&folders, Kind::Directory);
+        let names = Names::new(&place, &facts, &listing, true);
+        let judged = names.judge(&listing.entries()[0], &["ca.crt"], 0).unwrap();
+        assert_eq!(judged.severity, Severity::Error);
+        let folder = "/etc/docker/certs.d/git.example.test";
+        assert_eq!(
+            judged.remedy.commands,
+            [format!("sudo rmdir {folder}:5050"), format!("sudo mv {folder}:5000 {folder}:5050")]
+        );
+    }
+
     #[test]
     fn only_one_folder_takes_the_name() {
         let facts = facts("https://git.example.test:5050");
         let listing = listing(&["git.example.test", "git.example.test:5000"], Kind::Directory);
         let place = Place::docker();
-        let names = Names::new(&place, &facts, &listing);
+        let names = Names::new(&place, &facts, &listing, false);
         let commands = |at: usize| {
             let judged = names.judge(&listing.entries()[at], &["ca.crt", "x.pem"], at).unwrap();
             judged.remedy.commands

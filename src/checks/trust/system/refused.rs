@@ -154,11 +154,12 @@ impl View<'_> {
         let Some((client, verdict)) = refused.decisive() else {
             return Finding::error("refused", refused.endpoint.to_string(), "it is refused");
         };
-        let code = verdict.faults.first().map_or("refused", |fault| fault.code.as_str());
+        let fault = verdict.faults.first().map_or("refused", |fault| fault.code.as_str());
+        let dated = matches!(fault, "expired" | "not-yet-valid");
         let (code, why) = if is_about_authority(verdict) {
             ("unknown-authority", tell::unknown(leaf.as_ref(), &refused.shown, verdict))
         } else {
-            (tell::stable(code), verdict.why.clone())
+            (tell::stable(fault), verdict.why.clone())
         };
         let message = format!("{} on this host refuse its certificate: {why}", names(refused));
         let mut finding =
@@ -169,9 +170,7 @@ impl View<'_> {
             }
         }
         if let Some(leaf) = &leaf {
-            finding = finding
-                .seen("certificate", tell::summary(leaf))
-                .follows(Cause::Certificate(leaf.fingerprint.clone()));
+            finding = tell::follow(finding.seen("certificate", tell::summary(leaf)), leaf, dated);
         }
         finding = finding.seen("seen", &refused.shown.place);
         for fault in verdict.faults.iter().skip(1) {
@@ -181,10 +180,10 @@ impl View<'_> {
             finding = finding.seen("also shown by", also);
         }
         finding = refused.causes().fold(self.with_added(finding), Finding::explains);
-        if matches!(code, "expired" | "not-yet-valid") {
+        if dated {
             finding = finding.seen("judged at", self.now).follows(Cause::Clock);
         }
-        let mut finding = finding.on_way_to(refused.endpoint).docs(docs::SSL);
+        let mut finding = refused.shown.on_way_to(refused.endpoint, finding).docs(docs::SSL);
         finding.remedy = self.remedy(*client, verdict, leaf.as_ref(), seen, nearby);
         finding
     }

@@ -3,8 +3,10 @@
 //! Each has a thread of its own: one that computes for long keeps nobody waiting, neither the network
 //! nor the end of the run, which both are heard on the thread that runs the engine.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -85,7 +87,7 @@ async fn contained(
     cut_short: Shared<BoxFuture<'static, String>>,
 ) -> Result<Verdict, Stop> {
     let ended = cut_short.clone();
-    let guarded = async move {
+    let mut guarded = Box::pin(async move {
         // Caught on the thread that panics, which remembers the place.
         let guarded = AssertUnwindSafe((check.run)(&view)).catch_unwind();
         tokio::select! {
@@ -93,15 +95,47 @@ async fn contained(
             result = guarded => result.unwrap_or_else(|_| Err(crash::here().into())),
             why = ended => Err(Unknown::CutShort(why).into()),
         }
-    };
+    });
+    let in_turn = poll_fn(move |context| {
+        let _turn = Turn::take();
+        guarded.as_mut().poll(context)
+    });
     let runtime = Handle::current();
-    let thread = tokio::task::spawn_blocking(move || runtime.block_on(guarded));
+    let thread = tokio::task::spawn_blocking(move || runtime.block_on(in_turn));
     tokio::select! {
         biased;
         result = thread => {
             result.unwrap_or_else(|error| Err(Unknown::Crashed(error.to_string()).into())).map(tidy)
         }
         why = cut_short => Err(Unknown::CutShort(why).into()),
+    }
+}
+
+/// Leave to compute, given back when dropped. As many have it at once as there are processors: looks
+/// have deadlines, and should not have to share a processor with every check there is.
+struct Turn;
+
+/// One check that never ends must not keep all others from theirs.
+static TURNS: LazyLock<usize> =
+    LazyLock::new(|| available_parallelism().map_or(2, |processors| processors.get().max(2)));
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+impl Turn {
+    fn take() -> Self {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = GIVEN_BACK
+            .wait_while(taken, |taken| *taken >= *TURNS)
+            .unwrap_or_else(PoisonError::into_inner);
+        *taken += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        GIVEN_BACK.notify_one();
     }
 }
 

@@ -1,5 +1,8 @@
 //! podman, skopeo, buildah and CRI-O on this host: which registries they are told not to verify.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::docker::CERTS_D;
@@ -27,11 +30,14 @@ const FOLDER_OF_ROOT: &str = "/root/.config/containers";
 pub struct Settings {
     /// The account; `None` for the system's.
     pub user: Option<String>,
-    /// All registries with the file that tells of each. Of those with one prefix the last counts.
-    registries: Vec<(Utf8PathBuf, Registry)>,
-    /// The folder from which those of the account come.
-    own: Utf8PathBuf,
+    /// What the account has from the system. Of entries with one prefix the last counts.
+    inherited: Arc<[Entry]>,
+    /// What comes later, and from the account itself.
+    own: Vec<Entry>,
 }
+
+/// A registry with the file that tells of it.
+type Entry = (Utf8PathBuf, Registry);
 
 /// A registry, or a part of one, that is not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,32 +91,52 @@ pub fn certs_folders() -> [Utf8PathBuf; 3] {
     [certs_d(FOLDER_OF_ROOT), certs_d(FOLDER), CERTS_D.into()]
 }
 
-/// The system's settings, and those of every account that has its own.
-pub async fn settings(host: &Host) -> Result<Vec<Settings>, Unknown> {
-    let system = read(host, FOLDER.into()).await?.registries;
-    let mut all = vec![Settings { user: None, registries: system.clone(), own: FOLDER.into() }];
+/// The system's settings, and those of every account that has its own; and why those of some
+/// cannot be told.
+pub async fn settings(host: &Host) -> Result<(Vec<Settings>, Vec<Unknown>), Unknown> {
+    let system = Settings { own: read(host, FOLDER.into()).await?.registries, ..nobodys() };
+    let shared: Arc<[Entry]> = system.own.clone().into();
+    let (mut all, mut unread) = (vec![system], Vec::new());
     for home in homes(host).await? {
-        let own = read(host, home.folder.clone()).await?;
-        // A file of one's own takes the place of all that the system has.
-        let inherited = if own.has_main { Vec::new() } else { system.clone() };
-        let registries = inherited.into_iter().chain(own.registries).collect();
-        all.push(Settings { user: Some(home.user), registries, own: home.folder });
+        match of_account(host, home, &shared).await {
+            Ok(settings) => all.push(settings),
+            Err(why) => unread.push(why),
+        }
     }
-    Ok(all)
+    Ok((all, unread))
+}
+
+/// The system's settings where it has none.
+fn nobodys() -> Settings {
+    Settings { user: None, inherited: Arc::default(), own: Vec::new() }
+}
+
+async fn of_account(
+    host: &Host,
+    home: PodmanHome,
+    system: &Arc<[Entry]>,
+) -> Result<Settings, Unknown> {
+    let own = read(host, home.folder.clone()).await?;
+    // A file of one's own takes the place of all that the system has.
+    let inherited = if own.has_main { Arc::default() } else { Arc::clone(system) };
+    Ok(Settings { user: Some(home.user), inherited, own: own.registries })
 }
 
 /// The entry by which root's programs do not verify a registry; `name` is what its image names
 /// start with.
 pub async fn unverified(host: &Host, name: &str) -> Result<Option<Insecure>, Unknown> {
-    let all = settings(host).await?;
-    let of_root = all.iter().find(|it| it.own == FOLDER_OF_ROOT).or(all.first());
-    Ok(of_root.and_then(|settings| settings.unverified(name)))
+    let system = Settings { own: read(host, FOLDER.into()).await?.registries, ..nobodys() };
+    let of_root = match homes(host).await?.into_iter().find(|home| home.folder == FOLDER_OF_ROOT) {
+        Some(home) => of_account(host, home, &system.own.into()).await?,
+        None => system,
+    };
+    Ok(of_root.unverified(name))
 }
 
 /// What a folder holds.
 struct Folder {
     has_main: bool,
-    registries: Vec<(Utf8PathBuf, Registry)>,
+    registries: Vec<Entry>,
 }
 
 async fn read(host: &Host, folder: Utf8PathBuf) -> Result<Folder, Unknown> {
@@ -143,22 +169,24 @@ async fn read(host: &Host, folder: Utf8PathBuf) -> Result<Folder, Unknown> {
 impl Settings {
     /// All that is not verified and that these settings themselves say, mirrors too.
     pub fn insecure(&self) -> Vec<Insecure> {
+        let last: HashMap<&str, usize> =
+            self.own.iter().enumerate().map(|(at, (_, it))| (it.prefix.as_str(), at)).collect();
         let mut found = Vec::new();
-        for (at, (path, registry)) in self.registries.iter().enumerate() {
-            let later = &self.registries[at + 1..];
-            let replaced = later.iter().any(|(_, other)| other.prefix == registry.prefix);
-            if replaced || !path.starts_with(&self.own) {
+        for (at, (path, registry)) in self.own.iter().enumerate() {
+            if last.get(registry.prefix.as_str()) != Some(&at) {
                 continue;
             }
-            let mut note = |prefix: &str, insecure: Option<&Located<bool>>| {
+            let mut note = |place: &str, insecure: Option<&Located<bool>>| {
                 // With a scheme the programs refuse the whole file.
-                let is_name = !prefix.is_empty() && !prefix.contains("://");
+                let is_name = !place.is_empty() && !place.contains("://");
                 if let Some(insecure) = insecure.filter(|it| it.value && is_name) {
-                    let prefix = prefix.to_owned();
+                    let prefix = place.to_owned();
                     found.push(Insecure { prefix, path: path.clone(), line: insecure.line });
                 }
             };
-            note(&registry.prefix, registry.insecure.as_ref());
+            // It is about the server that is asked, whatever the images are called.
+            let place = registry.location.as_ref().unwrap_or(&registry.prefix);
+            note(place, registry.insecure.as_ref());
             for Mirror { location, insecure } in &registry.mirrors {
                 note(location, insecure.as_ref());
             }
@@ -169,13 +197,16 @@ impl Settings {
     /// The entry by which a registry as a whole is not verified; `name` is what its image names
     /// start with.
     pub fn unverified(&self, name: &str) -> Option<Insecure> {
-        let last_first = self.registries.iter().rev();
+        let last_first = self.inherited.iter().chain(&self.own).rev();
         let fits = last_first.filter_map(|it| Some((covered(&it.1.prefix, name)?, it)));
         // Of equals the first is taken here, which is the last in the files.
         let longest = fits.reduce(|best, it| if it.0 > best.0 { it } else { best });
         let (_, (path, registry)) = longest?;
         let line = registry.insecure.as_ref().filter(|it| it.value)?.line;
-        Some(Insecure { prefix: registry.prefix.clone(), path: path.clone(), line })
+        let place = registry.location.as_ref().unwrap_or(&registry.prefix);
+        let entry = Insecure { prefix: place.clone(), path: path.clone(), line };
+        // Its images may be asked for at another server.
+        (entry.extent(name) != Extent::Nothing).then_some(entry)
     }
 }
 
@@ -203,7 +234,7 @@ mod tests {
             let conf = read(text.as_bytes()).unwrap();
             registries.extend(conf.registries.into_iter().map(|it| (path.into(), it)));
         }
-        Settings { user: None, registries, own: "/etc".into() }
+        Settings { own: registries, ..nobodys() }
     }
 
     const INSECURE: &str = "[[registry]]\nlocation = 'git.test:5050'\ninsecure = true\n";
@@ -241,9 +272,37 @@ mod tests {
 
     #[test]
     fn what_an_account_inherits_is_told_once() {
-        let files = [("/etc/a", INSECURE), ("/home/u/.config/containers/b", INSECURE)];
-        let own = Settings { own: "/home/u/.config/containers".into(), ..settings(&files) };
-        assert_eq!(own.insecure().len(), 1);
-        assert_eq!(settings(&files).insecure().len(), 0, "replaced");
+        let system = settings(&[("/etc/a", INSECURE)]).own;
+        let own = Settings { inherited: system.into(), ..settings(&[("/home/b", INSECURE)]) };
+        let [only] = &own.insecure()[..] else { panic!("{:?}", own.insecure()) };
+        assert_eq!(only.path, "/home/b");
+        let taken_back = INSECURE.replace("true", "false");
+        let own = Settings { own: settings(&[("/home/b", &taken_back)]).own, ..own };
+        assert_eq!((own.insecure(), own.unverified("git.test:5050")), (vec![], None));
+    }
+
+    #[test]
+    fn what_is_not_verified_is_the_server_that_is_asked() {
+        let moved = |prefix: &str, location: &str| {
+            let text = format!("[[registry]]\nprefix = '{prefix}'\nlocation = '{location}'\n");
+            settings(&[("/etc/a", &(text + "insecure = true\n"))])
+        };
+        let name = "git.test:5050";
+        let here = moved("docker.io/a", "git.test:5050/a");
+        assert_eq!(here.insecure()[0].extent(name), Extent::Part);
+        let away = moved("git.test:5050", "mirror.test/a");
+        assert_eq!(
+            (away.insecure()[0].extent(name), away.unverified(name)),
+            (Extent::Nothing, None)
+        );
+        assert!(moved("*.test", "git.test:5050").unverified(name).is_some());
+    }
+
+    #[test]
+    fn many_entries_cost_little() {
+        let table = |n: u32| format!("[[registry]]\nprefix='a{n}'\n");
+        let text = (0..100_000).map(table).collect::<Vec<_>>().concat();
+        let many = settings(&[("/etc/a", &text)]);
+        assert!(many.insecure().is_empty());
     }
 }

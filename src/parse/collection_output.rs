@@ -31,8 +31,27 @@ const PROGRESS: [&str; 4] =
     ["Running garbage-collect using", "marking ", " blobs marked, ", "eligible for deletion"];
 
 /// Words beside which a value may be secret.
-const SECRETS: [&str; 8] =
-    ["password", "passwd", "secret", "token", "accesskey", "credential", "signature", "key id"];
+const SECRETS: [&str; 16] = [
+    "accesskey",
+    "accountkey",
+    "authorization",
+    "basic ",
+    "bearer",
+    "cookie",
+    "credential",
+    "key id",
+    "key=",
+    "passw",
+    "private",
+    "pwd",
+    "secret",
+    "sig=",
+    "signature",
+    "token",
+];
+
+/// The programs of a collection. A file may hold the output of others, too.
+const PROGRAMS: [&str; 6] = ["gitlab-ctl", "registry", "docker", "podman", "nerdctl", "kubectl"];
 
 /// Why the last collection in this output failed; `None` if it did not, or has not ended.
 pub fn last_failure(content: &[u8]) -> Option<String> {
@@ -50,6 +69,14 @@ pub fn last_failure(content: &[u8]) -> Option<String> {
     failure
 }
 
+/// Whether a shell says that it has not found the program of a collection.
+fn is_missing_program(line: &str) -> bool {
+    let Some((_, said)) = line.split_once("sh: ") else { return false };
+    let said = said.strip_suffix("not found").map(|said| said.trim_end_matches("command "));
+    let name = said.and_then(|said| said.trim_end_matches([':', ' ']).rsplit([' ', '/']).next());
+    name.is_some_and(|name| PROGRAMS.iter().any(|program| name.ends_with(program)))
+}
+
 /// The reason in a line that tells one.
 fn reason(line: &str) -> Option<String> {
     // The registry ends its last words without a newline, so one line may hold those of two runs.
@@ -59,7 +86,7 @@ fn reason(line: &str) -> Option<String> {
         .max()
         .map(|(at, words)| if words.starts_with(',') { 0 } else { at })
         .or_else(|| DEATHS.iter().any(|words| line.starts_with(words)).then_some(0))
-        .or_else(|| (line.contains("sh: ") && line.ends_with("not found")).then_some(0))?;
+        .or_else(|| is_missing_program(line).then_some(0))?;
     let line = line.get(at..)?;
     let lower = line.to_ascii_lowercase();
     if SECRETS.iter().any(|word| lower.contains(word)) {
@@ -112,20 +139,35 @@ mod tests {
         for line in [
             "/bin/sh: 1: gitlab-ctl: not found",
             "bash: registry: command not found",
+            "/bin/sh: line 1: /opt/gitlab/bin/gitlab-ctl: command not found",
             "Didn't find /x.yml, please supply the path to registry config.yml file, eg: x",
             "Container registry is not enabled, exiting...",
             "fatal error: runtime: out of memory",
+            "failed to garbage collect: s3aws: NoSuchKey: The specified key does not exist",
             "failed to construct filesystem driver: x",
         ] {
             assert_eq!(failure(line).as_deref(), Some(line));
         }
-        assert_eq!(failure("a/b: manifest unknown: not found"), None);
+        for line in
+            ["a/b: manifest unknown: not found", "sh: 1: backup: not found", "sh: x not found"]
+        {
+            assert_eq!(failure(line), None, "{line}");
+        }
     }
 
     #[test]
     fn nothing_secret_and_nothing_long_is_kept() {
-        let told = failure("failed to garbage collect: s3aws: SecretAccessKey=hush").unwrap();
-        assert_eq!(told, "failed to garbage collect (the reason may hold a secret)");
+        for secret in [
+            "s3aws: SecretAccessKey=hush",
+            "s3aws: InvalidAccessKeyId: hush",
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=hush",
+            "Authorization: Basic hush",
+            "redis: AUTH pwd hush",
+            "azure: a?sv=1&sig=hush",
+        ] {
+            let told = failure(&format!("failed to garbage collect: {secret}")).unwrap();
+            assert_eq!(told, "failed to garbage collect (the reason may hold a secret)");
+        }
         let told = failure("failed to garbage collect: Get https://u:hush@h/x?hush: eof").unwrap();
         assert_eq!(told, "failed to garbage collect: Get https://h/x eof");
         let told = failure(&format!("{BROKEN} \u{1b}[1m{}", "ü".repeat(1 << 16))).unwrap();

@@ -21,6 +21,9 @@ pub struct Registry {
     /// What image names start with that it is about: `host[:port]`, with or without a path, or
     /// `*.domain`; scrubbed.
     pub prefix: String,
+    /// Where such images are asked for, if not under their own name; scrubbed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// Whether it is said that its certificate is not verified.
     pub insecure: Option<Located<bool>>,
     /// Where its images are asked for first.
@@ -46,11 +49,11 @@ pub fn read(bytes: &[u8]) -> Result<RegistriesConf, Malformed> {
             let location = place(mirror, "location")?.unwrap_or_default();
             Ok(Mirror { location, insecure: mirror.boolean("insecure")? })
         });
+        let location = place(table, "location")?;
+        let prefix = place(table, "prefix")?.or_else(|| location.clone()).unwrap_or_default();
         registries.push(Registry {
-            prefix: match place(table, "prefix")? {
-                Some(prefix) => prefix,
-                None => place(table, "location")?.unwrap_or_default(),
-            },
+            location: location.filter(|location| *location != prefix),
+            prefix,
             insecure: table.boolean("insecure")?,
             mirrors: mirrors.collect::<Result<_, _>>()?,
         });
@@ -61,6 +64,7 @@ pub fn read(bytes: &[u8]) -> Result<RegistriesConf, Malformed> {
         for name in insecure.texts("registries")? {
             registries.push(Registry {
                 prefix: trimmed(&name.value),
+                location: None,
                 insecure: Some(Located::at(name.line, true)),
                 mirrors: Vec::new(),
             });
@@ -122,7 +126,7 @@ registries = [
         )
         .unwrap();
         let [first, second, old] = &conf.registries[..] else { panic!("{conf:?}") };
-        assert_eq!(first.prefix, "https://git.test:5050");
+        assert_eq!((first.prefix.as_str(), &first.location), ("https://git.test:5050", &None));
         assert_eq!(first.insecure, Some(Located::at(4, true)));
         assert_eq!(first.mirrors[0].insecure, Some(Located::at(7, true)));
         assert_eq!((second.prefix.as_str(), &second.insecure), ("*.example.test", &None));
@@ -134,6 +138,13 @@ registries = [
         assert!(!json.contains("hush"));
         assert_eq!(serde_json::from_str::<RegistriesConf>(&json).unwrap(), conf);
         assert!(read(b"[[registry]]\ninsecure = \"hush\"\n").is_err());
+    }
+
+    #[test]
+    fn images_may_come_from_another_place_than_their_name() {
+        let text = b"[[registry]]\nprefix = 'docker.io/a'\nlocation = 'u:hush@git.test/a'\n";
+        let registry = &read(text).unwrap().registries[0];
+        assert_eq!(registry.location.as_deref(), Some("git.test/a"));
     }
 
     /// All measured with skopeo 1.9.

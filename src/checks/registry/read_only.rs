@@ -11,7 +11,8 @@ use crate::host::processes::GarbageCollectors;
 use crate::host::{Host, Unknown};
 use crate::install::gitlab::found;
 use crate::install::registry::Config;
-use crate::install::{self, Sourced};
+use crate::install::tokens::registry_socket;
+use crate::install::{self, Endpoint, GITLAB_RB, Sourced};
 use crate::parse::setting::{Located, Scalar};
 
 check! {
@@ -70,14 +71,17 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     let collectors = host.ask(GarbageCollectors).await.unwrap_or_default();
     let registry = subject.internal.as_ref().or(subject.external.as_ref());
+    let registry = registry.map(|it| &it.value);
+    // Of a disk alone it may be known where the registry listens, but not how to reach it.
+    let file = config.as_ref().map_or(GITLAB_RB, |config| config.path.as_str());
     let judged = Judged {
         config: config.as_ref(),
         written: written.as_ref(),
         live,
         collecting: collectors > 0,
         keeper: subject.keeper,
-        endpoint: registry.map(|it| it.value.to_string()).unwrap_or_default(),
-        socket: registry.map(|it| it.value.socket()).unwrap_or_default(),
+        name: registry.map_or_else(|| file.to_owned(), Endpoint::to_string),
+        socket: registry.map(Endpoint::socket).or(registry_socket(host).await),
     };
     verdict.add(judged.finding());
     Ok(verdict)
@@ -148,8 +152,10 @@ struct Judged<'a> {
     /// Whether a garbage collection runs.
     collecting: bool,
     keeper: Keeper,
-    endpoint: String,
-    socket: String,
+    /// The registry's address, or the file by which it is known.
+    name: String,
+    /// `host:port`, under which its start-up is known.
+    socket: Option<String>,
 }
 
 impl Judged<'_> {
@@ -207,9 +213,10 @@ impl Judged<'_> {
         let setting = storage.readonly_enabled.as_ref().unwrap_or(whole);
         let finding = Finding::error("readonly-malformed", config.path.as_str(), message)
             .evidence(found(&config.path, setting).evidence("readonly", &whole.value))
-            .explains(Cause::Startup(self.socket.clone()))
             .explains(refused_setting("storage.maintenance.readonly"))
             .docs(docs::REGISTRY);
+        let startup = self.socket.iter().map(|socket| Cause::Startup(socket.clone()));
+        let finding = startup.fold(finding, Finding::explains);
         if let Some(variable) = &setting.variable {
             return Some(self.keeper.unset_variable(finding, variable));
         }
@@ -231,7 +238,7 @@ impl Judged<'_> {
     }
 
     fn finding_of(&self, severity: Severity, code: &'static str, message: &str) -> Finding {
-        let finding = Finding::new(severity, code, self.endpoint.clone(), message);
+        let finding = Finding::new(severity, code, self.name.clone(), message);
         let finding = match (self.config, self.setting()) {
             (Some(config), Some(setting)) => {
                 let evidence =
@@ -307,8 +314,8 @@ mod tests {
             live,
             collecting: false,
             keeper: Keeper::Package,
-            endpoint: "http://127.0.0.1:5000".to_owned(),
-            socket: "127.0.0.1:5000".to_owned(),
+            name: "http://127.0.0.1:5000".to_owned(),
+            socket: Some("127.0.0.1:5000".to_owned()),
         };
         let finding = judged.finding()?;
         Some(format!("{:?} {}", finding.severity, finding.code).to_lowercase())
@@ -360,8 +367,8 @@ mod tests {
                 live: None,
                 collecting: false,
                 keeper: Keeper::Package,
-                endpoint: "http://127.0.0.1:5000".to_owned(),
-                socket: "127.0.0.1:5000".to_owned(),
+                name: "http://127.0.0.1:5000".to_owned(),
+                socket: Some("127.0.0.1:5000".to_owned()),
             };
             let finding = judged.finding().unwrap();
             let advice = finding.remedy.advice;

@@ -67,7 +67,11 @@ async fn run(host: &Host) -> Result<Verdict, Stop> {
     }
     if !programs.is_empty() {
         let told = verdict.told("registries.conf", install::podman::settings(host).await);
-        settings.extend(told.unwrap_or_default());
+        let (told, unread) = told.unwrap_or_default();
+        settings.extend(told);
+        for why in unread {
+            verdict.untold("registries.conf", why);
+        }
     }
     let containerd = containerd.filter(containerd::Told::skips);
     let is_any_insecure = settings.iter().any(|it| !it.insecure().is_empty());

@@ -30,6 +30,7 @@ impl Command {
             script: None,
             schedule,
             calendar: None,
+            stamp: None,
             collector,
             guarded,
             delete_untagged,

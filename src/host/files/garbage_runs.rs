@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
 use super::garbage_command::{Command, Outputs, command, guards, outputs};
 use super::locate::locate;
+use super::unit_files;
 use super::walk::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -21,6 +22,9 @@ const FOLDERS: [&str; 4] =
 
 /// Where an administrator puts units of their own.
 const UNITS: &str = "/etc/systemd/system";
+
+/// Where systemd leaves the times of timers with `Persistent=`.
+const STAMPS: &str = "/var/lib/systemd/timers";
 
 /// Where programs lie, rather than scripts that somebody wrote.
 const PROGRAMS: [&str; 6] = ["/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/", "/dev/"];
@@ -64,6 +68,9 @@ pub struct GarbageRun {
     /// The timer's `OnCalendar=`; the first of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calendar: Option<String>,
+    /// The file whose time tells when systemd last started the timer, if it keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Utf8PathBuf>,
     /// Which program collects.
     pub collector: Collector,
     /// Whether something before it stops the registry or makes it read-only.
@@ -192,19 +199,26 @@ fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
     let mut runs = Vec::new();
     for (timer, stem) in timers.filter_map(|name| Some((name, name.strip_suffix(".timer")?))) {
         let mut service = format!("{stem}.service");
-        let mut when = None;
-        for_each_text(scope, [folder.join(timer)], unread, |_, text| {
-            let units = lines(text).filter_map(|(_, line)| line.trim().strip_prefix("Unit="));
-            // A unit's name has no slash in it, so nothing else is looked into.
-            if let Some(unit) = units.last().filter(|unit| !unit.contains('/')) {
-                unit.clone_into(&mut service);
+        let text = match unit_files::read(scope, timer) {
+            Ok(files) => files.texts.into_iter().map(|(_, text)| text + "\n").collect::<String>(),
+            Err(why) => {
+                unread.insert(Unread { path: folder.join(timer).into_string(), why });
+                continue;
             }
-            when = calendar(text);
-        });
+        };
+        // A unit's name has no slash in it, so nothing else is looked into.
+        if let Some(unit) = values(&text, "Unit=").last().filter(|unit| !unit.contains('/')) {
+            unit.clone_into(&mut service);
+        }
+        let when = calendar(&text);
+        let is_on = |value: &str| matches!(value, "1" | "yes" | "y" | "true" | "t" | "on");
+        let persistent = values(&text, "Persistent=").last().is_some_and(is_on);
+        let stamp = persistent.then(|| Utf8Path::new(STAMPS).join(format!("stamp-{timer}")));
         for_each_text(scope, [folder.join(&service)], unread, |path, text| {
             let found = first(text);
             runs.extend(found.map(|(line, it)| GarbageRun {
                 calendar: when.clone(),
+                stamp: stamp.clone(),
                 ..it.at(path, line, Some(timer.clone()))
             }));
         });
@@ -215,17 +229,22 @@ fn timers(scope: &Scope, unread: &mut BTreeSet<Unread>) -> Vec<GarbageRun> {
 /// The first time of a timer's calendar, in the characters that times are written in.
 fn calendar(timer: &str) -> Option<String> {
     let mut events = Vec::new();
-    for event in lines(timer).filter_map(|(_, line)| line.trim().strip_prefix("OnCalendar=")) {
+    for event in values(timer, "OnCalendar=") {
         // An empty one takes back what stands above it.
-        if event.trim().is_empty() {
+        if event.is_empty() {
             events.clear();
         } else {
-            events.push(event.trim());
+            events.push(event);
         }
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || "*/,.:~ -".contains(c);
     let first = *events.first()?;
     (first.len() <= 64 && first.chars().all(fits)).then(|| first.to_owned())
+}
+
+/// What a unit sets a key to, in the order of its lines.
+fn values<'a>(unit: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
+    lines(unit).filter_map(move |(_, line)| Some(line.trim().strip_prefix(key)?.trim()))
 }
 
 /// The units that something wants, as `systemctl enable` leaves it: links in folders that end in
@@ -323,7 +342,10 @@ mod tests {
         write("etc/systemd/system/off.timer", "");
         write("etc/systemd/system/off.service", "ExecStart=registry garbage-collect c\n");
         // This one starts a service of another name.
-        write("etc/systemd/system/night.timer", "[Timer]\nUnit=sweep.service\n");
+        let timer = "[Timer]\nUnit=sweep.service\nOnCalendar=daily\nPersistent=true\n";
+        write("etc/systemd/system/night.timer", timer);
+        let drop_in = "[Timer]\nOnCalendar=\nOnCalendar=monthly";
+        write("etc/systemd/system/night.timer.d/override.conf", drop_in);
         write("etc/systemd/system/timers.target.wants/night.timer", "");
         write("etc/systemd/system/sweep.service", "ExecStart=registry garbage-collect c\n");
         write(
@@ -351,7 +373,10 @@ mod tests {
         assert_eq!(found.runs[2].script.as_deref(), Some(Utf8Path::new("/opt/gc.sh")));
         assert_eq!(found.runs[2].output.as_deref(), Some(Utf8Path::new("/var/log/gc.log")));
         assert_eq!(found.runs[3].calendar.as_deref(), Some("Sun 04:05"));
-        assert_eq!(found.runs[4].calendar, None);
+        assert_eq!(found.runs[4].calendar.as_deref(), Some("monthly"));
+        let stamp = "/var/lib/systemd/timers/stamp-night.timer";
+        assert_eq!(found.runs[3].stamp, None);
+        assert_eq!(found.runs[4].stamp.as_deref(), Some(Utf8Path::new(stamp)));
         assert!(!serde_json::to_string(&found).unwrap().contains("hush"));
     }
 

@@ -187,8 +187,11 @@ impl<'a> LastRuns<'a> {
 
     /// systemd keeps the time at which it last started a timer that is persistent.
     fn timer(&self, look: &Look<'_>) -> Option<Silence> {
-        let since = look.stamp.filter(|_| look.is_timers())?;
-        let evidence = Evidence::new("the timer last ran", since).at(stamp(look.run), None);
+        // Whoever changes the timer lets it catch up at once, so it does not matter when that was.
+        let since = look.stamp?;
+        let evidence = Evidence::new("the timer last ran", since);
+        let stamp = look.run.stamp.iter();
+        let evidence = stamp.fold(evidence, |it, stamp| it.at(stamp.as_str(), None));
         let how = "systemd has not started its timer since".to_owned();
         let commands = vec![format!("systemctl list-timers --all {}", word(schedule(look.run)))];
         Some(Silence { since, until: self.until?, told_by: vec![evidence], how, commands })
@@ -258,8 +261,10 @@ impl<'a> LastRuns<'a> {
         if outlived {
             return None;
         }
-        let reason = reason.strip_prefix("failed to garbage collect: ").unwrap_or(reason);
-        let message = format!("the last garbage collection failed: {reason}");
+        let message = match reason.strip_prefix("failed to garbage collect") {
+            Some(rest) => format!("the last garbage collection failed{rest}"),
+            None => format!("the last garbage collection failed: {reason}"),
+        };
         let finding = Finding::warning("last-run-failed", path.as_str(), message);
         let written = Evidence::new("last output", output.modified).at(path.as_str(), None);
         let finding = described(finding, run);
@@ -280,8 +285,8 @@ impl<'a> Look<'a> {
         };
         let mut look =
             Self { run, written: modified(&run.path).await, stamp: None, outputs: Vec::new() };
-        if look.is_timers() {
-            look.stamp = modified(Utf8Path::new(&stamp(run))).await;
+        if let Some(stamp) = &run.stamp {
+            look.stamp = modified(stamp).await;
         }
         for path in run.output.iter().chain(&run.errors) {
             let said = host.ask(GarbageOutput { path: path.clone() }).await;
@@ -307,11 +312,6 @@ fn period(days: u32) -> SignedDuration {
 
 fn schedule(run: &GarbageRun) -> &str {
     run.schedule.as_deref().unwrap_or_default()
-}
-
-/// The file whose time tells when systemd last started a timer.
-fn stamp(run: &GarbageRun) -> String {
-    format!("/var/lib/systemd/timers/stamp-{}", schedule(run))
 }
 
 /// The last collection that was no dry run.

@@ -73,6 +73,7 @@ pub(super) fn run(collector: Collector) -> GarbageRun {
         script: None,
         schedule: Some("5 4 * * 0".to_owned()),
         calendar: None,
+        stamp: None,
         collector,
         guarded: false,
         delete_untagged: false,

@@ -56,15 +56,19 @@ fn how_many(subject: &Subject<'_>) -> Option<Finding> {
         let finding = finding.evidence(subject.shown(&["tag"], tag));
         return Some(subject.remove(finding, &["tag"]));
     }
-    if let Some(variable) = storage.drivers.iter().find_map(|driver| driver.variable.as_ref()) {
-        return Some(subject.keeper.edit(
-            finding,
-            &format!("take the variable {variable} out of the registry's environment"),
-        ));
+    let of_variables = |driver: &Driver| Some(variables(driver.variable.as_ref()?, &driver.name));
+    if let Some(variables) = storage.drivers.iter().find_map(of_variables) {
+        return Some(subject.keeper.unset_variable(finding, &variables));
     }
     // The one that was there before object storage is the one that people forget.
     let old = if names.contains(&"filesystem") { "filesystem" } else { names[0] };
     Some(subject.remove(finding, &[old]))
+}
+
+/// All that bring a driver in: with one of its parameters gone, the others would still do.
+fn variables(variable: &str, driver: &str) -> String {
+    let all = format!("REGISTRY_STORAGE_{}", driver.to_uppercase());
+    if variable.starts_with(&all) { format!("every {all}*") } else { variable.to_owned() }
 }
 
 /// A driver that this registry does not have.

@@ -223,3 +223,26 @@ fn the_remedy_is_in_the_language_of_the_file() {
     );
     assert!(advice(Program::Debian).advice.contains("write storage.s3.region: 'us-east-1' in"));
 }
+
+#[test]
+fn all_variables_of_a_driver_have_to_go() {
+    use crate::parse::registry_yml::{Variables, read_with};
+    let advice = |variables: &[(&str, &str)]| {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let values = variables.iter().map(owned).collect();
+        let variables = Variables { values, reach_into_lists: false };
+        let storage = read_with(b"storage: {filesystem: {}}", &variables).unwrap().storage;
+        let settings = StorageSettings { storage, ..settings("filesystem", Program::Debian) };
+        let subject = Subject { settings: &settings, keeper: Keeper::Systemd, service: None };
+        let [found] = &sections::judge(&subject)[..] else { panic!("one finding") };
+        assert_eq!((found.code, found.remedy.commands.len()), ("two-drivers", 2));
+        // No variable stands there.
+        assert!(!found.remedy.commands[0].contains("config.yml"));
+        found.remedy.advice.clone()
+    };
+    let several =
+        advice(&[("REGISTRY_STORAGE_S3_BUCKET", "b"), ("REGISTRY_STORAGE_S3_REGION", "r")]);
+    assert!(several.starts_with("Take every REGISTRY_STORAGE_S3* out"), "{several}");
+    let whole = advice(&[("REGISTRY_STORAGE", "{filesystem: {}, s3: {bucket: b}}")]);
+    assert!(whole.starts_with("Take REGISTRY_STORAGE out"), "{whole}");
+}

@@ -174,7 +174,7 @@ fn timers_are_judged_by_their_stamps() {
     };
     assert_eq!(timer(Some(8)).told(), OVERDUE);
     assert_eq!(timer(Some(15)).told(), [""; 0]);
-    // One without Persistent= leaves none, and cron's log has nothing to do with it.
+    // One without Persistent= has none, and cron's log has nothing to do with it.
     assert_eq!(timer(None).told(), [""; 0]);
     assert_eq!(Case { until: None, ..timer(Some(8)) }.told(), [""; 0]);
     let finding = timer(Some(8)).verdict().findings.remove(0);

@@ -1,8 +1,17 @@
 //! The commands that collect the registry's garbage, as crontabs, scripts and logs have them.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 
-use super::garbage_runs::{Collector, GarbageRun};
+/// The programs that collect garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Collector {
+    /// `gitlab-ctl registry-garbage-collect`, which stops the registry meanwhile.
+    GitlabCtl,
+    /// `registry garbage-collect`, which does not.
+    Registry,
+}
 
 /// What a line says of its command.
 pub(super) struct Command {
@@ -19,25 +28,6 @@ pub(super) struct Command {
 pub(super) struct Outputs {
     pub(super) output: Option<Utf8PathBuf>,
     pub(super) errors: Option<Utf8PathBuf>,
-}
-
-impl Command {
-    pub(super) fn at(self, path: &Utf8Path, line: u32, schedule: Option<String>) -> GarbageRun {
-        let Self { collector, guarded, delete_untagged, dry_run, outputs } = self;
-        GarbageRun {
-            path: path.to_owned(),
-            line,
-            script: None,
-            schedule,
-            calendar: None,
-            collector,
-            guarded,
-            delete_untagged,
-            dry_run,
-            output: outputs.output,
-            errors: outputs.errors,
-        }
-    }
 }
 
 impl Outputs {

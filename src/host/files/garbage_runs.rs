@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
-use super::garbage_command::{Command, Outputs, command, guards, outputs};
+use super::garbage_command::{Collector, Command, Outputs, command, guards, outputs};
 use super::walk::Unread;
 use crate::host::{Machine, Question, Scope, Unknown};
 
@@ -78,14 +78,24 @@ pub struct GarbageRun {
     pub errors: Option<Utf8PathBuf>,
 }
 
-/// The programs that collect garbage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Collector {
-    /// `gitlab-ctl registry-garbage-collect`, which stops the registry meanwhile.
-    GitlabCtl,
-    /// `registry garbage-collect`, which does not.
-    Registry,
+impl Command {
+    /// The command in its place.
+    fn at(self, path: &Utf8Path, line: u32, schedule: Option<String>) -> GarbageRun {
+        let Self { collector, guarded, delete_untagged, dry_run, outputs } = self;
+        GarbageRun {
+            path: path.to_owned(),
+            line,
+            script: None,
+            schedule,
+            calendar: None,
+            collector,
+            guarded,
+            delete_untagged,
+            dry_run,
+            output: outputs.output,
+            errors: outputs.errors,
+        }
+    }
 }
 
 impl Question for GarbageSchedule {

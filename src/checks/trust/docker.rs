@@ -5,7 +5,6 @@ mod daemon;
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
-use crate::install::docker::Unverified;
 use crate::install::{self, Endpoint, Source};
 use crate::parse::challenge;
 use daemon::Daemon;
@@ -148,11 +147,6 @@ fn realm_of(line: &str) -> Option<Endpoint> {
     let challenges = challenge::read(line);
     let realm = challenges.iter().find_map(|challenge| challenge.parameter("realm"))?;
     Endpoint::parse(realm).ok().map(|realm| realm.server())
-}
-
-/// What Docker does where it verifies nothing, in the words of messages.
-fn in_words(unverified: &Unverified) -> String {
-    format!("Docker on this host does not verify it, because {unverified}")
 }
 
 #[test]

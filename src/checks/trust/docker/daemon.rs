@@ -2,11 +2,10 @@
 
 use camino::Utf8PathBuf;
 
-use super::in_words;
 use crate::checks::shell::word;
 use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
+use crate::checks::trust::client_pair::incomplete_pair;
 use crate::checks::trust::docker_insecure::change;
-use crate::checks::trust::docker_layout::incomplete_pair;
 use crate::checks::trust::shown::{Shown, shown};
 use crate::checks::trust::tell;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, docs};
@@ -232,6 +231,11 @@ fn not_verified(endpoint: &Endpoint, unverified: &Unverified) -> Finding {
             finding.remedy(advice, change.commands)
         }
     }
+}
+
+/// What Docker does where it verifies nothing, in the words of messages.
+fn in_words(unverified: &Unverified) -> String {
+    format!("Docker on this host does not verify it, because {unverified}")
 }
 
 /// Whether Docker would accept everything that a registry shows without a folder for it; `None`

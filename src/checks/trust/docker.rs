@@ -24,9 +24,9 @@ check! {
     /// The certificates that the registry shows (or, where it cannot be asked, the file that nginx
     /// would show), the `*.crt` files in `/etc/docker/certs.d/<host:port>/`, the system's own
     /// trusted certificates (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` of Docker's unit name
-    /// instead), `daemon.json` and dockerd's flags, and the time. The verdict is reached as Go reaches it, with Go's
-    /// words. The server from which Docker fetches its token is judged too: Docker verifies that one
-    /// with the registry's folder, never with one named after GitLab.
+    /// instead), `daemon.json` and dockerd's flags, and the time. The verdict is reached as Go
+    /// reaches it, with Go's words. The server from which Docker fetches its token is judged too:
+    /// Docker verifies that one with the registry's folder, never with one named after GitLab.
     ///
     /// The registry is the one in `gitlab.rb` or that `--registry-url` names. On a host that knows
     /// neither, every registry is looked at that has a folder in `certs.d` and that answers.

@@ -1,7 +1,7 @@
 //! Runs checks, all at once, each with its own view of the host.
 //!
-//! Each has a thread of its own: one that computes for long keeps nobody waiting, neither the network
-//! nor the end of the run, which both are heard on the thread that runs the engine.
+//! Each has a thread of its own: one that computes for long keeps nobody waiting, neither the
+//! network nor the end of the run, which both are heard on the thread that runs the engine.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -79,8 +79,8 @@ async fn one(host: &Host, check: &'static Check, run: &Run<'_>) -> Outcome {
     Outcome { check, result, looked_at: view.looked_at(), duration }
 }
 
-/// A check that panics is unknown, and so is one that the end of the run cuts short: at once where it
-/// waits; where it computes, it is left behind.
+/// A check that panics is unknown, and so is one that the end of the run cuts short: at once where
+/// it waits; where it computes, it is left behind.
 async fn contained(
     view: Arc<Host>,
     check: &'static Check,

@@ -10,10 +10,11 @@ use camino::Utf8PathBuf;
 
 use super::names::addresses_of;
 use super::{Endpoint, Written};
-use crate::host::files::{Directory, FileFacts, HOSTS, Kind};
+use crate::host::files::{Directory, File, FileFacts, HOSTS, Kind, ReadFile};
 use crate::host::request::Requested;
 use crate::host::{Host, Unknown};
 use crate::parse::network;
+use crate::parse::resolver::ResolvConf;
 
 pub use settings::{Entry, Place, Settings, settings};
 
@@ -22,6 +23,9 @@ pub const CERTS_D: &str = "/etc/docker/certs.d";
 
 /// Where the daemon leaves its process number when it starts.
 pub const PID_FILE: &str = "/var/run/docker.pid";
+
+/// Whom this host asks; after systemd's own server, whom that asks. Docker reads the two likewise.
+const RESOLV_CONF: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 /// Signs that a Docker daemon is, or was, on this host.
 const SIGNS: [&str; 6] = [
@@ -131,6 +135,28 @@ async fn addresses(
         Err(Unknown::LeftOut(_)) => Ok(BTreeMap::new()),
         told => told,
     }
+}
+
+/// The name servers that containers of this host's Docker ask, unless they are told others; `None`
+/// where no file tells.
+pub async fn servers_of_containers(host: &Host) -> Result<Option<Vec<IpAddr>>, Unknown> {
+    let told = settings(host).await?.dns();
+    let told: Vec<IpAddr> = told.iter().filter_map(|it| it.value.parse().ok()).collect();
+    if !told.is_empty() {
+        return Ok(Some(told));
+    }
+    let mut none = None;
+    for path in RESOLV_CONF {
+        let File::Read(read) = host.ask(ReadFile::<ResolvConf>::at(path)).await? else { continue };
+        none = Some(Vec::new());
+        // A container is not where a server on loopback listens.
+        let servers = read.servers.iter().map(|server| server.value);
+        let servers: Vec<_> = servers.filter(|it| !it.to_canonical().is_loopback()).collect();
+        if !servers.is_empty() {
+            return Ok(Some(servers));
+        }
+    }
+    Ok(none)
 }
 
 /// An entry of `insecure-registries` as Docker takes it: without a scheme, which it warns of in

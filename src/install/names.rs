@@ -1,21 +1,14 @@
-//! How names are resolved on this host, and by containers on it.
+//! How names are resolved on this host.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Sourced;
-use super::docker;
-use crate::host::files::{File, HostsEntry, ReadFile};
+use crate::host::files::{File, HOSTS, HostsEntry, ReadFile};
 use crate::host::network::Resolve;
 use crate::host::{Host, Unknown};
-use crate::parse::resolver::{Hosts, ResolvConf};
+use crate::parse::resolver::Hosts;
 use crate::parse::setting::Located;
-
-/// Names that this host knows without asking anybody.
-const HOSTS: &str = "/etc/hosts";
-
-/// Whom this host asks; after systemd's own server, whom that asks. Docker reads the two likewise.
-const RESOLV_CONF: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 /// The addresses that `/etc/hosts` has for a name, in the order of its lines.
 pub async fn in_hosts(host: &Host, name: &str) -> Result<Vec<Sourced<IpAddr>>, Unknown> {
@@ -50,28 +43,6 @@ pub async fn addresses_of(
         }
         Err(unknown) => Err(unknown),
     }
-}
-
-/// The name servers that containers of this host's Docker ask, unless they are told others; `None`
-/// where no file tells.
-pub async fn servers_of_containers(host: &Host) -> Result<Option<Vec<IpAddr>>, Unknown> {
-    let told = docker::settings(host).await?.dns();
-    let told: Vec<IpAddr> = told.iter().filter_map(|it| it.value.parse().ok()).collect();
-    if !told.is_empty() {
-        return Ok(Some(told));
-    }
-    let mut none = None;
-    for path in RESOLV_CONF {
-        let File::Read(read) = host.ask(ReadFile::<ResolvConf>::at(path)).await? else { continue };
-        none = Some(Vec::new());
-        // A container is not where a server on loopback listens.
-        let servers = read.servers.iter().map(|server| server.value);
-        let servers: Vec<_> = servers.filter(|it| !it.to_canonical().is_loopback()).collect();
-        if !servers.is_empty() {
-            return Ok(Some(servers));
-        }
-    }
-    Ok(none)
 }
 
 /// Those of these texts that are addresses.

@@ -14,6 +14,7 @@ mod evaluator;
 mod expressions;
 mod merge;
 mod names;
+mod place;
 mod raw;
 mod redact;
 mod scan;

@@ -140,7 +140,7 @@ impl Kind {
                 wanted: name.to_owned(),
                 valid: Vec::new(),
                 count: 0,
-                addresses: super::words::go_ip(name).is_some(),
+                addresses: super::go_text::go_ip(name).is_some(),
             },
             other => other,
         }

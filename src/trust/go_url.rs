@@ -2,7 +2,7 @@
 //! (`net/url.Parse` of Go 1.26).
 
 use super::constraints::go::domain_valid;
-use super::words::quote;
+use super::go_text::quote;
 
 /// The host part of a URI, as Go has it: with the port, without the user.
 pub(super) fn host(uri: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::breach::Kind;
 use super::cert::Cert;
-use super::words::{go_address, go_ip};
+use super::go_text::{go_address, go_ip};
 use crate::parse::certificate::extensions::general;
 use crate::parse::certificate::name::{Attribute, COMMON_NAME};
 

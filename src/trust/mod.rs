@@ -26,6 +26,7 @@ pub use self::store::{Note, Store, StoreFile};
 mod breach;
 mod cert;
 mod constraints;
+mod go_text;
 mod go_url;
 mod host_name;
 mod oddity;

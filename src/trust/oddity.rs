@@ -17,7 +17,7 @@ use crate::parse::certificate::fields::{Extension, Fields, Time};
 use crate::parse::certificate::key::{self as public_key, Key};
 use crate::parse::certificate::name::{Attribute, Name, decode};
 use crate::parse::der::{self, Lengths, bit_length};
-use crate::trust::words::{go_ip, quote};
+use crate::trust::go_text::{go_ip, quote};
 use crate::trust::{constraints, go_url};
 
 /// How OpenSSL takes an oddity.

@@ -1,11 +1,10 @@
 //! Errors in the words of Go and of OpenSSL.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::breach::{Constraint, Date, Kind};
+use super::go_text::quote;
 use crate::parse::certificate::fields::Moment;
 
 impl Kind {
@@ -197,52 +196,5 @@ impl Constraint {
             Self::Syntax(_) => (53, "unsupported or invalid name syntax"),
             Self::TooMany => (1, "unspecified certificate verification error"),
         }
-    }
-}
-
-/// A string in quotation marks as `%q` prints it.
-pub(super) fn quote(text: &str) -> String {
-    use std::fmt::Write;
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\u{b}' => quoted.push_str("\\v"),
-            // Writing into a string cannot fail.
-            '\0'..=' ' | '\u{7f}' if letter != ' ' => {
-                let _ = write!(quoted, "\\x{:02x}", u32::from(letter));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// An address in the form that `net.ParseIP` takes; a zone is none of it.
-pub(super) fn go_ip(text: &str) -> Option<IpAddr> {
-    text.parse().ok()
-}
-
-/// An address as `net.IP.String` prints it: mapped IPv4 addresses as IPv4.
-pub(super) fn go_address(address: IpAddr) -> String {
-    address.to_canonical().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoting_follows_go() {
-        assert_eq!(quote("a \"b\"\\\n\u{1}ü"), "\"a \\\"b\\\"\\\\\\n\\x01ü\"");
     }
 }

@@ -10,14 +10,14 @@ use crate::lab::{CHRONYD, DOCKERD, FAKETIME, HOST, Lab, SERVER};
 use crate::node::Node;
 use crate::pki;
 use crate::rails::{PASSWORD, Tokens, USER};
-use crate::site::{CONFIG, NGINX_CONF, Report, Site, changeable};
+use crate::site::{CONFIG, Report, Site};
 
-const AUTH: &str = "registry/auth";
-const TOKEN: &str = "registry/token";
-const READ_ONLY: &str = "registry/read-only";
+pub(crate) const AUTH: &str = "registry/auth";
+pub(crate) const TOKEN: &str = "registry/token";
+pub(crate) const READ_ONLY: &str = "registry/read-only";
 
 /// All of them.
-const FLOW: &str = "registry/auth,registry/token,registry/read-only";
+pub(crate) const FLOW: &str = "registry/auth,registry/token,registry/read-only";
 
 /// Where the registry's certificates lie.
 const BUNDLE: &str = "/var/opt/gitlab/registry/gitlab-registry.crt";
@@ -26,10 +26,10 @@ const NETRC: &str = "/run/home/netrc";
 /// How gldoctor is told of it.
 const WITH_LOGIN: [&str; 2] = ["--credentials", NETRC];
 /// With time for the stores of a busy machine.
-const FROM_OUTSIDE: [&str; 4] = ["--registry-url", REGISTRY_URL, "--timeout", "30s"];
+pub(crate) const FROM_OUTSIDE: [&str; 4] = ["--registry-url", REGISTRY_URL, "--timeout", "30s"];
 
 /// A site whose client trusts the server, with credentials on both nodes.
-fn start(edit: impl FnOnce(&Lab)) -> Option<(Site, Running)> {
+pub(crate) fn start(edit: impl FnOnce(&Lab)) -> Option<(Site, Running)> {
     let started = Site::start(edit)?;
     let Site { lab } = &started.0;
     for node in [&lab.server, &lab.client] {
@@ -42,24 +42,24 @@ fn start(edit: impl FnOnce(&Lab)) -> Option<(Site, Running)> {
 
 impl Site {
     /// What gldoctor on the server says, from the files and with a token of its own.
-    fn on_server(&self, more: &[&str]) -> Report {
+    pub(crate) fn on_server(&self, more: &[&str]) -> Report {
         Report::on(FLOW, &self.lab.server, &[&["--timeout", "30s"], more].concat())
     }
 
     /// What gldoctor on the client says with a login.
-    fn with_login(&self) -> Report {
+    pub(crate) fn with_login(&self) -> Report {
         Report::on(FLOW, &self.lab.client, &[&FROM_OUTSIDE[..], &WITH_LOGIN].concat())
     }
 
     /// skopeo can log in and see an image, or it cannot.
     #[track_caller]
-    fn client_logs_in(&self, expected: bool) {
+    pub(crate) fn client_logs_in(&self, expected: bool) {
         let client = self.client(REGISTRY_NAME);
         assert_eq!(client.succeeded(), expected, "{client}");
     }
 
     /// Starts the registry anew, so that it takes in its files.
-    fn restart(&self, running: Running) -> Running {
+    pub(crate) fn restart(&self, running: Running) -> Running {
         let Running { nginx, registry, rails } = running;
         registry.stop();
         Running { nginx, registry: start_registry(&self.lab.server), rails }
@@ -365,79 +365,6 @@ fn what_gitlab_answers_has_its_meaning() {
 }
 
 #[test]
-fn challenges_are_read_as_docker_reads_them() {
-    let in_its_place = |lab: &Lab| {
-        lab.server.edit(NGINX_CONF, |text| text.replace("127.0.0.1:5000", "127.0.0.1:8181"));
-    };
-    let Some((site, _running)) = start(in_its_place) else { return };
-    let (_server, answer) = changeable(&site);
-    let refusal = json!({ "errors": [{ "code": "UNAUTHORIZED" }] });
-    let challenge = |lines: &[&str]| {
-        let version = ("Docker-Distribution-Api-Version", "registry/2.0");
-        let response = Response::json(401, &refusal).with(version.0, version.1);
-        lines.iter().fold(response, |response, line| response.with("WWW-Authenticate", line))
-    };
-    let judged = || Report::on(AUTH, &site.lab.client, &FROM_OUTSIDE);
-    let realm = format!("realm=\"https://{HOST}/jwt/auth\"");
-    let service = "service=\"container_registry\"";
-    let good = format!("Bearer {realm},{service}");
-
-    let harmless = [
-        vec![good.clone()],
-        vec!["Negotiate".to_owned(), good.clone()],
-        vec![format!("bearer {realm} , {service}, scope=\"repository:a:pull,push\"")],
-        vec![good.replace("Bearer realm", "BEARER Realm")],
-    ];
-    for lines in harmless {
-        answer(challenge(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
-        let report = judged();
-        assert_eq!(report.status(AUTH), "passed", "{lines:?}: {}", report.ran);
-    }
-    site.record_from_outside(AUTH, "near-miss-spelling");
-    let faulty = [
-        (vec![], "challenge-missing"),
-        (vec!["Basic realm=\"x\"".to_owned()], "not-bearer"),
-        (vec![format!("Bearer {service}")], "realm-missing"),
-        (vec![format!("Bearer {realm}")], "service-missing"),
-        (vec![format!("Negotiate, {good}")], "challenge-hidden"),
-        (vec![format!("Bearer {realm} {service}")], "challenge-malformed"),
-        (vec![format!("Bearer realm=https://{HOST}/jwt/auth,{service}")], "challenge-malformed"),
-    ];
-    for (lines, code) in faulty {
-        answer(challenge(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
-        let report = judged();
-        assert_eq!(report.codes(AUTH), [format!("error {code}")], "{lines:?}: {}", report.ran);
-        site.client_logs_in(false);
-        site.record_from_outside(AUTH, &format!("faulty-{code}"));
-    }
-}
-
-#[test]
-fn a_registry_without_authentication_is_open() {
-    let Some((site, running)) = start(|_| ()) else { return };
-    let server = &site.lab.server;
-    server.edit(CONFIG, |text| {
-        let (before, after) = text.split_once("auth:\n").unwrap();
-        let (_, after) = after.split_once("validation:").unwrap();
-        format!("{before}validation:{after}")
-    });
-    let running = site.restart(running);
-    for report in [site.on_server(&[]), Report::on(FLOW, &site.lab.client, &FROM_OUTSIDE)] {
-        assert_eq!(report.codes(AUTH), ["error open"], "{}", report.ran);
-        assert_eq!(report.status(TOKEN), "not_applicable", "{}", report.ran);
-    }
-    let report = site.on_server(&["--offline-files-only"]);
-    assert_eq!(report.codes(AUTH), ["error open"], "{}", report.ran);
-    site.record(server, &[], AUTH, "faulty-open");
-    // Anybody may: skopeo without a login.
-    let image = format!("docker://{REGISTRY_NAME}/group/demo-app:1.0");
-    let trust = ["--cert-dir", "/etc/lab-trusted"];
-    let inspect = ["inspect", "--no-creds", trust[0], trust[1], &image];
-    assert!(site.lab.client.run("skopeo", &inspect).succeeded());
-    drop(running);
-}
-
-#[test]
 fn a_realm_with_a_certificate_of_its_own_needs_it_in_the_registry_s_folder() {
     let gitlab = "/etc/gitlab/ssl/own.crt";
     let conf = "/var/opt/gitlab/nginx/conf/gitlab-http.conf";
@@ -472,57 +399,6 @@ fn a_realm_with_a_certificate_of_its_own_needs_it_in_the_registry_s_folder() {
     let report = Report::on(FLOW, client, &[&FROM_OUTSIDE[..], &WITH_LOGIN].concat());
     assert_eq!(report.status(TOKEN), "passed", "{}", report.ran);
     assert!(client.run("skopeo", &login).succeeded());
-}
-
-#[test]
-fn read_only_mode_is_seen_in_the_process_and_in_the_files() {
-    let Some((site, mut running)) = start(|_| ()) else { return };
-    let server = &site.lab.server;
-    let deletes = r#""delete":{"enabled":true}"#;
-    let on = r#""delete":{"enabled":true},"maintenance":{"readonly":{"enabled":true}}"#;
-    let push = || {
-        let from = format!("docker://{REGISTRY_NAME}/group/demo-app:1.0");
-        let to = format!("docker://{REGISTRY_NAME}/group/copy:1.0");
-        let trust = ["--src-cert-dir", "/etc/lab-trusted", "--dest-cert-dir", "/etc/lab-trusted"];
-        let copy = ["copy", "--insecure-policy"];
-        site.lab.client.run("skopeo", &[&copy[..], &trust, &[&from, &to]].concat())
-    };
-    let codes = |report: &Report| report.codes(READ_ONLY).join(",");
-    site.client_logs_in(true);
-    assert!(push().succeeded());
-    // Written, but not in effect.
-    server.edit(CONFIG, |text| text.replace(deletes, on));
-    let report = site.on_server(&[]);
-    assert_eq!(codes(&report), "warning read-only-at-restart", "{}", report.ran);
-    running = site.restart(running);
-    for report in [site.on_server(&[]), site.with_login()] {
-        assert_eq!(codes(&report), "warning read-only", "{}", report.ran);
-        assert_eq!(report.status(TOKEN), "passed");
-    }
-    let refused = push();
-    assert!(!refused.succeeded(), "{refused}");
-    site.record(server, &[], READ_ONLY, "faulty-left-on");
-    let report = site.on_server(&["--offline-files-only"]);
-    assert_eq!(codes(&report), "warning read-only", "{}", report.ran);
-    // While garbage is collected, it has to be so.
-    let collects = "exec -a registry perl -e 'sleep 60' garbage-collect";
-    let all = "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep -qx 'garbage-collec[t]'";
-    let is_there = || server.run("sh", &["-c", all]).succeeded();
-    let collector = server.serve("bash", &["-c", collects], is_there);
-    let report = site.on_server(&[]);
-    assert_eq!(codes(&report), "notice read-only", "{}", report.ran);
-    collector.stop();
-    // Off again in the file, but not in the process.
-    server.edit(CONFIG, |text| text.replace(on, deletes));
-    let report = site.on_server(&[]);
-    assert_eq!(codes(&report), "error read-only-in-effect", "{}", report.ran);
-    assert!(!push().succeeded());
-    site.record(server, &[], READ_ONLY, "faulty-not-restarted");
-    running = site.restart(running);
-    assert_eq!(site.on_server(&[]).status(READ_ONLY), "passed");
-    assert!(push().succeeded());
-    site.record(server, &[], READ_ONLY, "near-miss-off-again");
-    drop(running);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Is space reclaimed that deleted images held?
 
 mod deletes;
+mod evidence;
 mod last_run;
 mod metadata;
 mod period;

@@ -25,10 +25,11 @@ check! {
     ///
     /// ## What is looked at
     ///
-    /// `notifications.endpoints` in the registry's `config.yml`, with the environment variables that
-    /// override it and without endpoints that are disabled, and in `/etc/gitlab/gitlab.rb` the deprecated `threshold`. Each URL is tried in stages:
-    /// its name, a connection to every address, a TLS handshake, and one `GET`. No event is ever
-    /// sent, so whether a receiver accepts one stays open: any answer of its own will do.
+    /// `notifications.endpoints` in the registry's `config.yml`, with the environment variables
+    /// that override it and without endpoints that are disabled, and in `/etc/gitlab/gitlab.rb` the
+    /// deprecated `threshold`. Each URL is tried in stages: its name, a connection to every
+    /// address, a TLS handshake, and one `GET`. No event is ever sent, so whether a receiver
+    /// accepts one stays open: any answer of its own will do.
     ///
     /// ## How to fix it
     ///

@@ -35,41 +35,11 @@ impl Realm {
         subject: &Subject,
         asking: &Asking,
     ) -> Result<Option<Self>, Unknown> {
-        let mut flag = None;
-        let (url, service, written) = match asking {
-            Asking::Heard(all) => {
-                let Some((heard, realm, service)) = all.iter().find_map(challenged) else {
-                    return Ok(None);
-                };
-                let Ok(url) = Endpoint::parse(&scrub::url(&realm)) else { return Ok(None) };
-                let written = Evidence::new(format!("realm of {}", heard.endpoint), &url);
-                (url, service, Some(written))
-            }
-            Asking::Silent | Asking::LeftOut(_) => {
-                let told =
-                    if subject.is_own { tokens::configured_realm(host).await? } else { None };
-                let service = Some(SERVICE.to_owned());
-                if let Some(realm) = told {
-                    let written = realm.source.evidence("auth.token.realm", &realm.value);
-                    (realm.value, service, Some(written))
-                } else {
-                    let Some(gitlab) = subject.gitlab(host).await? else { return Ok(None) };
-                    let path = format!("{}{}", gitlab.value.path, tokens::PATH);
-                    let url = Endpoint { path, ..gitlab.value };
-                    match gitlab.source {
-                        // The subject says it already.
-                        Source::Flag(name) => {
-                            flag = Some(name);
-                            (url, service, None)
-                        }
-                        source => {
-                            let written = source.evidence("external_url", "that of the realm");
-                            (url, service, Some(written))
-                        }
-                    }
-                }
-            }
+        let told = match asking {
+            Asking::Heard(all) => Told::heard(all),
+            Asking::Silent | Asking::LeftOut(_) => Told::configured(host, subject).await?,
         };
+        let Some(Told { url, service, written, flag }) = told else { return Ok(None) };
         let below = url.path.strip_suffix(tokens::PATH).unwrap_or_default().to_owned();
         let endpoint = Endpoint { path: below, ..url.clone() };
         let path = url.path.strip_prefix(&endpoint.path).unwrap_or(&url.path);
@@ -147,6 +117,49 @@ impl Realm {
                 HttpReply::Answered(response)
             }
         })
+    }
+}
+
+/// The address of the realm, and who tells it.
+struct Told {
+    url: Endpoint,
+    service: Option<String>,
+    /// Where it is written; `None` where the subject says it already.
+    written: Option<Evidence>,
+    /// The option that gives it, if one does.
+    flag: Option<String>,
+}
+
+impl Told {
+    /// What the registry says itself.
+    fn heard(all: &[Heard]) -> Option<Self> {
+        let (heard, realm, service) = all.iter().find_map(challenged)?;
+        let url = Endpoint::parse(&scrub::url(&realm)).ok()?;
+        let written = Evidence::new(format!("realm of {}", heard.endpoint), &url);
+        Some(Self { url, service, written: Some(written), flag: None })
+    }
+
+    /// What the registry is told to say, or what the package lets it say.
+    async fn configured(host: &Host, subject: &Subject) -> Result<Option<Self>, Unknown> {
+        let told = if subject.is_own { tokens::configured_realm(host).await? } else { None };
+        let service = Some(SERVICE.to_owned());
+        if let Some(realm) = told {
+            let written = realm.source.evidence("auth.token.realm", &realm.value);
+            return Ok(Some(Self {
+                url: realm.value,
+                service,
+                written: Some(written),
+                flag: None,
+            }));
+        }
+        let Some(gitlab) = subject.gitlab(host).await? else { return Ok(None) };
+        let path = format!("{}{}", gitlab.value.path, tokens::PATH);
+        let url = Endpoint { path, ..gitlab.value };
+        let (written, flag) = match gitlab.source {
+            Source::Flag(name) => (None, Some(name)),
+            source => (Some(source.evidence("external_url", "that of the realm")), None),
+        };
+        Ok(Some(Self { url, service, written, flag }))
     }
 }
 

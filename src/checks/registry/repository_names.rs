@@ -39,9 +39,10 @@ check! {
     /// they have a container registry. GitLab turns capitals into small letters by itself, so they
     /// are no fault there. The token needs the scope `read_api` (and `read_registry`, for the login
     /// that `registry/token` tries with it), and to see every project its owner has to be an
-    /// administrator (where Admin Mode is on, with the scope `admin_mode`). It is sent over TLS alone, to a server whose certificate a client on this host accepts, and no more
-    /// once it was refused. Only paths that matter are kept; never the token. Without one, GitLab is
-    /// not asked at all. A password, or a token of another kind, is not sent to the API.
+    /// administrator (where Admin Mode is on, with the scope `admin_mode`). It is sent over TLS
+    /// alone, to a server whose certificate a client on this host accepts, and no more once it was
+    /// refused. Only paths that matter are kept; never the token. Without one, GitLab is not asked
+    /// at all. A password, or a token of another kind, is not sent to the API.
     ///
     /// ## How to fix it
     ///

@@ -10,6 +10,7 @@ mod nearby;
 pub(in crate::checks) mod reader;
 #[cfg(test)]
 pub(in crate::checks) mod sample;
+mod tell;
 pub(in crate::checks) mod usage;
 
 use futures::future::{join, join_all};
@@ -17,6 +18,7 @@ use futures::future::{join, join_all};
 use self::fault::{Fault, Kind};
 use self::judge::{Passphrase, Scene, has_stray_key, judge};
 use self::nearby::Nearby;
+use self::reader::Reader;
 use self::usage::{Half, Program, Usage, usages};
 use crate::checks::{Cause, Finding, Stop, Verdict, check};
 use crate::host::Host;
@@ -152,7 +154,7 @@ fn follow(finding: Finding, usage: &Usage) -> Finding {
 /// Asked only for nginx and only if the key needs one.
 async fn passphrase(host: &Host, usage: &Usage, key: Option<&File<PemFile>>) -> Passphrase {
     let encrypted = key.and_then(File::read).is_some_and(|file| {
-        matches!(usage.reader(Half::Key).key(file), Err(Fault { kind: Kind::Encrypted, .. }))
+        matches!(Reader::of(usage, Half::Key).key(file), Err(Fault { kind: Kind::Encrypted, .. }))
     });
     let (true, Program::Nginx) = (encrypted, usage.program()) else { return Passphrase::NotTold };
     for user in &usage.users {

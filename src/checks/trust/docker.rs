@@ -1,12 +1,10 @@
 //! Does the Docker daemon accept the registry's certificate?
 
-mod client_pair;
 mod daemon;
 
 use crate::checks::reach::{Reach, reach};
 use crate::checks::{Finding, Stop, Verdict, check, docs};
 use crate::host::{Host, Unknown};
-use crate::install::docker::Unverified;
 use crate::install::{self, Endpoint, Source};
 use crate::parse::challenge;
 use daemon::Daemon;
@@ -26,9 +24,9 @@ check! {
     /// The certificates that the registry shows (or, where it cannot be asked, the file that nginx
     /// would show), the `*.crt` files in `/etc/docker/certs.d/<host:port>/`, the system's own
     /// trusted certificates (or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` of Docker's unit name
-    /// instead), `daemon.json` and dockerd's flags, and the time. The verdict is reached as Go reaches it, with Go's
-    /// words. The server from which Docker fetches its token is judged too: Docker verifies that one
-    /// with the registry's folder, never with one named after GitLab.
+    /// instead), `daemon.json` and dockerd's flags, and the time. The verdict is reached as Go
+    /// reaches it, with Go's words. The server from which Docker fetches its token is judged too:
+    /// Docker verifies that one with the registry's folder, never with one named after GitLab.
     ///
     /// The registry is the one in `gitlab.rb` or that `--registry-url` names. On a host that knows
     /// neither, every registry is looked at that has a folder in `certs.d` and that answers.
@@ -149,11 +147,6 @@ fn realm_of(line: &str) -> Option<Endpoint> {
     let challenges = challenge::read(line);
     let realm = challenges.iter().find_map(|challenge| challenge.parameter("realm"))?;
     Endpoint::parse(realm).ok().map(|realm| realm.server())
-}
-
-/// What Docker does where it verifies nothing, in the words of messages.
-fn in_words(unverified: &Unverified) -> String {
-    format!("Docker on this host does not verify it, because {unverified}")
 }
 
 #[test]

@@ -17,8 +17,6 @@ use crate::host::{Host, Unknown};
 use crate::install::docker::CERTS_D;
 use crate::install::{self, Endpoint};
 
-pub(super) use contents::incomplete_pair;
-
 check! {
     /// The folders in Docker's `certs.d` are named after the registries in use, and their files
     /// have endings that Docker reads.

@@ -4,6 +4,7 @@ use super::Group;
 
 mod acceptance;
 mod client;
+mod client_pair;
 mod docker;
 mod docker_insecure;
 mod docker_layout;

@@ -1,8 +1,30 @@
 //! The commands that collect the registry's garbage, as crontabs, scripts and logs have them.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
 
-use super::garbage_runs::{Collector, GarbageRun, Idle};
+/// The programs that collect garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Collector {
+    /// `gitlab-ctl registry-garbage-collect`, which stops the registry meanwhile.
+    GitlabCtl,
+    /// `registry garbage-collect`, which does not.
+    Registry,
+}
+
+/// Why a command that is written somewhere does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Idle {
+    /// A line of the system's crontabs has the user between the time and the command, and this one
+    /// has none.
+    NoUser,
+    /// It runs as this user, and the command needs root.
+    NotRoot(String),
+    /// A script in a folder of cron's that may not be executed.
+    NotExecutable,
+}
 
 /// What a line says of its command.
 pub(super) struct Command {
@@ -22,25 +44,6 @@ pub(super) struct Outputs {
 }
 
 impl Command {
-    pub(super) fn at(self, path: &Utf8Path, line: u32, schedule: Option<String>) -> GarbageRun {
-        let Self { collector, guarded, delete_untagged, dry_run, outputs } = self;
-        GarbageRun {
-            path: path.to_owned(),
-            line,
-            script: None,
-            schedule,
-            calendar: None,
-            stamp: None,
-            collector,
-            guarded,
-            delete_untagged,
-            dry_run,
-            output: outputs.output,
-            errors: outputs.errors,
-            idle: None,
-        }
-    }
-
     /// What keeps cron from running a line of a crontab, or the command from working.
     pub(super) fn idle(&self, path: &Utf8Path, line: &str) -> Option<Idle> {
         let mut words = line.split_whitespace();

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::crontabs::{files_in, for_each_crontab, for_each_text, names, text};
-use super::garbage_command::{Command, Outputs, command, guards, outputs};
+use super::garbage_command::{Collector, Command, Idle, Outputs, command, guards, outputs};
 use super::locate::locate;
 use super::unit_files;
 use super::walk::Unread;
@@ -90,27 +90,26 @@ pub struct GarbageRun {
     pub idle: Option<Idle>,
 }
 
-/// Why a command that is written somewhere does nothing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Idle {
-    /// A line of the system's crontabs has the user between the time and the command, and this one
-    /// has none.
-    NoUser,
-    /// It runs as this user, and the command needs root.
-    NotRoot(String),
-    /// A script in a folder of cron's that may not be executed.
-    NotExecutable,
-}
-
-/// The programs that collect garbage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Collector {
-    /// `gitlab-ctl registry-garbage-collect`, which stops the registry meanwhile.
-    GitlabCtl,
-    /// `registry garbage-collect`, which does not.
-    Registry,
+impl Command {
+    /// The command in its place.
+    fn at(self, path: &Utf8Path, line: u32, schedule: Option<String>) -> GarbageRun {
+        let Self { collector, guarded, delete_untagged, dry_run, outputs } = self;
+        GarbageRun {
+            path: path.to_owned(),
+            line,
+            script: None,
+            schedule,
+            calendar: None,
+            stamp: None,
+            collector,
+            guarded,
+            delete_untagged,
+            dry_run,
+            output: outputs.output,
+            errors: outputs.errors,
+            idle: None,
+        }
+    }
 }
 
 impl Question for GarbageSchedule {

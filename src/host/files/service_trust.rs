@@ -51,20 +51,11 @@ fn variables(scope: &Scope, unit: &str) -> Result<Vec<Variable>, Unknown> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
+    use crate::host::files::unit_variables::tests::in_tree;
 
     fn set(files: &[(&str, &str)]) -> Vec<(String, String)> {
-        let root = tempfile::tempdir().unwrap();
-        for (path, content) in files {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, content).unwrap();
-        }
-        let root = Utf8PathBuf::from_path_buf(root.path().to_owned()).unwrap();
-        let scope = Scope { root: Some(root), ..Scope::live() };
-        let found = variables(&scope, "docker.service").unwrap();
+        let found = in_tree(files, |scope| variables(scope, "docker.service")).unwrap();
         found.into_iter().map(|it| (it.name, it.value)).collect()
     }
 

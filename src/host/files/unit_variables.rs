@@ -51,10 +51,14 @@ impl Found {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn set(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    /// What is told of an installation that has these files.
+    pub(in crate::host::files) fn in_tree<T>(
+        files: &[(&str, &str)],
+        look: impl FnOnce(&Scope) -> T,
+    ) -> T {
         let root = tempfile::tempdir().unwrap();
         for (path, content) in files {
             let path = root.path().join(path);
@@ -62,10 +66,13 @@ mod tests {
             std::fs::write(path, content).unwrap();
         }
         let root = Utf8PathBuf::from_path_buf(root.path().to_owned()).unwrap();
-        let scope = Scope { root: Some(root), ..Scope::live() };
+        look(&Scope { root: Some(root), ..Scope::live() })
+    }
+
+    fn set(files: &[(&str, &str)]) -> Vec<(String, String)> {
         let is_wanted = |name: &str| name.starts_with("SSL_CERT_");
-        let found = set_by_unit(&scope, "docker.service", is_wanted).unwrap();
-        found.into_iter().map(|it| (it.name, it.value)).collect()
+        let found = in_tree(files, |scope| set_by_unit(scope, "docker.service", is_wanted));
+        found.unwrap().into_iter().map(|it| (it.name, it.value)).collect()
     }
 
     const UNIT: &str = "usr/lib/systemd/system/docker.service";

@@ -17,8 +17,9 @@ use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::http::{Peer, Session, content_within, head};
+use super::http::{Peer, Session};
 use super::pinned::Pinned;
+use super::response::{content_within, head};
 use super::{Body, Failure, Login, Response, in_seconds, sealed};
 use crate::host::files::Sample;
 use crate::host::{Machine, Question, Unknown};

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::http::classify;
+use super::response::classify;
 use super::{Body, Response};
 
 /// As much of an error message as is kept.

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::http::{Peer, content, head};
+use super::http::Peer;
 use super::mint::{SigningKey, mint};
 use super::pinned::Pinned;
+use super::response::{content, head};
 use super::tls::Witness;
 use super::{Failure, Response, sealed};
 use crate::host::files::File;

@@ -10,8 +10,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::http::{Peer, content, head};
+use super::http::Peer;
 use super::pinned::Pinned;
+use super::response::{content, head};
 use super::tls::Witness;
 use super::{Failure, Response, sealed};
 use crate::host::{Machine, Question, Unknown};

@@ -6,8 +6,9 @@ use ruby_prism::{ArgumentsNode, CallNode, MultiWriteNode, Node};
 
 use super::evaluator::Evaluator;
 use super::names;
+use super::place::{Place, Target};
 use super::raw::{Raw, operate};
-use super::writes::{Place, Target, is_root, variable_target};
+use super::writes::{is_root, variable_target};
 use crate::parse::value::Why;
 
 enum Operator {

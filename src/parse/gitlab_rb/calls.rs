@@ -6,9 +6,10 @@ use super::ProblemKind;
 use super::evaluator::Evaluator;
 use super::merge::descend;
 use super::names;
+use super::place::{Place, Target};
 use super::raw::{Raw, join, operate, put};
 use super::shown::shows_key;
-use super::writes::{Place, Target, is_root};
+use super::writes::is_root;
 use super::yaml;
 use crate::parse::value::Why;
 

@@ -5,8 +5,8 @@ use ruby_prism::{
 };
 
 use super::evaluator::Evaluator;
+use super::place::Place;
 use super::raw::Raw;
-use super::writes::Place;
 use crate::parse::value::Why;
 
 impl Evaluator<'_> {

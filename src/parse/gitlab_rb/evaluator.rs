@@ -6,9 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ruby_prism::{Location, Node, ParseResult};
 
 use super::merge::merge;
+use super::place::{Link, Place};
 use super::raw::Raw;
 use super::redact::{redact, redact_path};
-use super::writes::Link;
 use super::{Assignment, Files, Problem, ProblemKind, Settings, Source, scan};
 use crate::parse::value::Why;
 
@@ -61,7 +61,7 @@ pub(super) struct Evaluator<'f> {
     /// Names that may mean the same object.
     pub(super) links: Vec<Link>,
     /// What was read since the last assignment began.
-    pub(super) reads: Vec<super::writes::Place>,
+    pub(super) reads: Vec<Place>,
     /// Methods that the file defines itself.
     pub(super) definitions: BTreeSet<String>,
     /// What is written when some method or block is called, any time later.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ruby_prism::{ArrayNode, Integer, Node, NodeList, StatementsNode};
 
 use super::evaluator::Evaluator;
+use super::place::{Place, Target};
 use super::raw::{Raw, put};
-use super::writes::{Place, Target, only_statement, variable_name, variable_target};
+use super::writes::{only_statement, variable_name, variable_target};
 use crate::parse::value::Why;
 
 impl Evaluator<'_> {

@@ -6,8 +6,8 @@ use super::{contains, ip};
 use crate::parse::certificate::extensions::{NameConstraints, Subtree, general};
 use crate::trust::breach::Constraint;
 use crate::trust::cert::Cert;
+use crate::trust::go_text::{go_address, go_ip, quote};
 use crate::trust::go_url;
-use crate::trust::words::{go_address, go_ip, quote};
 
 /// Whether Go takes a name for a domain (`domainNameValid`). Constraints may start with a dot.
 pub(in crate::trust) fn domain_valid(name: &str, constraint: bool) -> bool {

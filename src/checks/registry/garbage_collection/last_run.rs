@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
+use super::evidence::{described, started, subject};
 use super::period::longest_gap;
-use super::schedule::{described, subject};
 use crate::checks::shell::word;
 use crate::checks::{Evidence, Finding, Verdict};
 use crate::host::files::{
     Collector, FileFacts, GarbageOutput, GarbageRun, GarbageRuns, GarbageTraces, Output, Reach,
-    Start, Starter, Traces,
+    Start, Traces,
 };
 use crate::host::system::{Now, System};
 use crate::host::{Host, Unknown};
@@ -317,17 +317,6 @@ fn schedule(run: &GarbageRun) -> &str {
 /// The last collection that was no dry run.
 pub(super) fn last_start(traces: &Traces) -> Option<&Start> {
     traces.starts.iter().filter(|start| !start.dry_run).max_by_key(|start| start.at)
-}
-
-/// A collection that was started, as evidence.
-pub(super) fn started(start: &Start) -> Evidence {
-    let by = match start.by {
-        Starter::Cron => "by cron",
-        Starter::Sudo => "by hand",
-    };
-    let flag = if start.delete_untagged { ", with -m" } else { "" };
-    Evidence::new("last start", format!("{}, {by}{flag}", start.at))
-        .at(start.path.as_str(), start.line)
 }
 
 #[cfg(test)]

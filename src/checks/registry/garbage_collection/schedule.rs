@@ -2,11 +2,11 @@
 
 use super::super::keeper::Keeper;
 use super::super::startup::Configured;
-use super::last_run::started;
+use super::evidence::{described, place, started, subject};
 use super::metadata::Metadata;
 use super::period::times_a_day;
 use crate::checks::shell::word;
-use crate::checks::{Evidence, Finding, Severity, docs};
+use crate::checks::{Finding, Severity, docs};
 use crate::host::files::{Collector, GarbageRun, GarbageRuns, Idle, Start};
 use crate::host::version::major;
 use crate::parse::setting::Scalar;
@@ -201,33 +201,7 @@ fn refused(run: &GarbageRun) -> Finding {
     described(finding, run).remedy("Take the line out.", [format!("sudoedit {}", word(file(run)))])
 }
 
-pub(super) fn described(finding: Finding, run: &GarbageRun) -> Finding {
-    let finding = match &run.schedule {
-        Some(schedule) => finding.seen("runs at", schedule),
-        None => finding,
-    };
-    finding.evidence(place(run)).docs(docs::REGISTRY_GC)
-}
-
-pub(super) fn subject(run: &GarbageRun) -> String {
-    format!("{}:{}", run.path, run.line)
-}
-
 /// Where the command itself is written.
 fn file(run: &GarbageRun) -> &str {
     run.script.as_ref().unwrap_or(&run.path).as_str()
-}
-
-fn place(run: &GarbageRun) -> Evidence {
-    let command = match run.collector {
-        Collector::GitlabCtl => "gitlab-ctl registry-garbage-collect",
-        Collector::Registry => "registry garbage-collect",
-    };
-    let flags = [(run.delete_untagged, " -m"), (run.dry_run, " -d")];
-    let flags: String = flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).collect();
-    let evidence = Evidence::new("runs", format!("{command}{flags}"));
-    match &run.script {
-        Some(script) => evidence.at(script.as_str(), None),
-        None => evidence.at(run.path.as_str(), Some(run.line)),
-    }
 }

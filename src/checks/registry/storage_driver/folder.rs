@@ -323,16 +323,7 @@ pub(super) async fn look_at_key_file(
         Err(why) => return verdict.untold(path.as_str(), why),
     };
     let Some(facts) = facts else {
-        let message = format!("the key file {path} does not exist: the registry does not start");
-        let words = format!("open {path}: no such file or directory");
-        let finding = subject.startup("key-file-missing", message, words).evidence(place);
-        verdict.add([subject.write(
-            finding,
-            "put the service account's key there, or name its place",
-            &["gcs", "keyfile"],
-            "'/PATH'",
-        )]);
-        return;
+        return verdict.add([key_file_missing(subject, &path, place)]);
     };
     let users = match users(host, subject).await {
         Ok(users) => users,
@@ -342,23 +333,39 @@ pub(super) async fn look_at_key_file(
         return;
     };
     if may(&user.account, &facts, READ) == Some(false) {
-        let message =
-            format!("{} may not read the key file {path}: the registry does not start", user.name);
-        let words = format!("open {path}: permission denied");
-        let permissions =
-            format!("mode {:04o}, owner {}, group {}", facts.mode, facts.uid, facts.gid);
-        let file = word(path.as_str());
-        let finding = subject
-            .startup("key-file-refused", message, words)
-            .evidence(Evidence::new("permissions", permissions).at(path.as_str(), None))
-            .evidence(place)
-            .remedy(
-                "Give the file to the registry's account, and to nobody else.",
-                [
-                    format!("sudo chown {} {file}", word(&user.name)),
-                    format!("sudo chmod 400 {file}"),
-                ],
-            );
-        verdict.add([finding]);
+        verdict.add([key_file_refused(subject, &path, &user.name, &facts, place)]);
     }
+}
+
+fn key_file_missing(subject: &Subject<'_>, path: &Utf8Path, place: Evidence) -> Finding {
+    let message = format!("the key file {path} does not exist: the registry does not start");
+    let words = format!("open {path}: no such file or directory");
+    subject.write(
+        subject.startup("key-file-missing", message, words).evidence(place),
+        "put the service account's key there, or name its place",
+        &["gcs", "keyfile"],
+        "'/PATH'",
+    )
+}
+
+fn key_file_refused(
+    subject: &Subject<'_>,
+    path: &Utf8Path,
+    account: &str,
+    facts: &Facts,
+    place: Evidence,
+) -> Finding {
+    let message =
+        format!("{account} may not read the key file {path}: the registry does not start");
+    let words = format!("open {path}: permission denied");
+    let permissions = format!("mode {:04o}, owner {}, group {}", facts.mode, facts.uid, facts.gid);
+    let file = word(path.as_str());
+    subject
+        .startup("key-file-refused", message, words)
+        .evidence(Evidence::new("permissions", permissions).at(path.as_str(), None))
+        .evidence(place)
+        .remedy(
+            "Give the file to the registry's account, and to nobody else.",
+            [format!("sudo chown {} {file}", word(account)), format!("sudo chmod 400 {file}")],
+        )
 }

@@ -10,7 +10,8 @@ use crate::checks::{Evidence, Finding, Severity, Verdict, docs};
 use crate::host::network::{Connect, Connected, NameQuery, NameReply};
 use crate::host::{Host, Unknown};
 use crate::install::Sourced;
-use crate::install::names::{self, in_hosts, servers_of_containers};
+use crate::install::docker::servers_of_containers;
+use crate::install::names::{self, in_hosts};
 use crate::install::runner::Config;
 use crate::parse::runner_toml::{Docker, Runner};
 

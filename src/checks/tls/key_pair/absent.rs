@@ -49,10 +49,6 @@ pub(super) fn one(
         Half::Certificate => nearby.certificate_of(public),
         Half::Key => nearby.key_of(public),
     });
-    let mend = match half {
-        Half::Certificate => new_certificate(usage),
-        Half::Key => new_pair(usage),
-    };
     let finding = match (found, usage.program()) {
         (Some(found), _) => {
             let copy = format!("sudo cp -p {} {}", word(found.as_str()), usage.word(half));
@@ -61,22 +57,33 @@ pub(super) fn one(
                 .remedy("Put the file that fits into place.", with_restart(usage, half, [copy]))
         }
         (None, _) if link => dangling(finding, usage, [half]),
-        (None, Program::Tokens) => tokens(finding, usage, &mend),
-        (None, Program::Nginx | Program::Registry) => {
-            let advice = match half {
-                Half::Certificate => {
-                    "Put the certificate of this key here, one from your own CA if there is one. A \
-                     self-signed one, which every client must be told to trust, is made so:"
-                }
-                Half::Key => {
-                    "Put the key here that was made for this certificate. If it is lost, the \
-                     certificate is of no use: make a pair anew, or have your own CA make one."
-                }
-            };
-            finding.remedy(advice, with_restart(usage, half, [mend]))
-        }
+        (None, Program::Tokens) => tokens(finding, usage, &new(usage, half)),
+        (None, Program::Nginx | Program::Registry) => make(finding, usage, half),
     };
     finding.docs(docs_of(usage))
+}
+
+/// The command that makes a file for the other one, or both where a key is to be made.
+fn new(usage: &Usage, half: Half) -> String {
+    match half {
+        Half::Certificate => new_certificate(usage),
+        Half::Key => new_pair(usage),
+    }
+}
+
+/// Nothing that fits lies nearby.
+fn make(finding: Finding, usage: &Usage, half: Half) -> Finding {
+    let advice = match half {
+        Half::Certificate => {
+            "Put the certificate of this key here, one from your own CA if there is one. A \
+             self-signed one, which every client must be told to trust, is made so:"
+        }
+        Half::Key => {
+            "Put the key here that was made for this certificate. If it is lost, the certificate \
+             is of no use: make a pair anew, or have your own CA make one."
+        }
+    };
+    finding.remedy(advice, with_restart(usage, half, [new(usage, half)]))
 }
 
 /// Whoever made the link knows where the file belongs; openssl could not write through it.

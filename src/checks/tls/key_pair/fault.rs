@@ -1,8 +1,6 @@
 //! What is wrong with a file by itself: a program cannot use it, whatever the other file holds.
 
-use super::cure;
-use super::usage::{Half, Program, Usage};
-use crate::checks::{Evidence, Finding, docs};
+use super::usage::{Half, Program};
 use crate::parse::pem::{Block, Body, Broken, PemFile, QuirkKind, Shape};
 
 /// A fault and its place.
@@ -124,40 +122,6 @@ impl Fault {
             ),
         }
     }
-
-    /// What an administrator is told.
-    pub(super) fn finding(&self, usage: &Usage, half: Half) -> Finding {
-        let file = usage.path(half);
-        let message = match &self.kind {
-            // nginx starts with these, and can do nothing with them.
-            Kind::Algorithm { .. } if usage.program() == Program::Nginx => {
-                format!("{}: every TLS handshake fails", self.clause(usage.program(), half))
-            }
-            _ => format!("{}: {}", self.clause(usage.program(), half), usage.consequence(half)),
-        };
-        let finding = usage.describe(Finding::error(self.code(), file.as_str(), message));
-        let finding = self.place(finding, usage, half);
-        cure::cure(finding, &self.kind, usage, half).docs(docs_of(usage))
-    }
-
-    /// A block that a program skips without a word, while it finds others.
-    pub(super) fn ignored(&self, usage: &Usage) -> Finding {
-        let half = Half::Certificate;
-        let line = self.line.unwrap_or(1);
-        let message = format!(
-            "one certificate is left out, the one near line {line}: {}",
-            self.clause(usage.program(), half)
-        );
-        let finding = Finding::warning("certificate-ignored", usage.path(half).as_str(), message);
-        let finding = self.place(usage.describe(finding), usage, half);
-        cure::cure(finding, &self.kind, usage, half).docs(docs_of(usage))
-    }
-
-    fn place(&self, finding: Finding, usage: &Usage, half: Half) -> Finding {
-        let Some(line) = self.line else { return finding };
-        let place = Evidence::new("the block", noun(half));
-        finding.evidence(place.at(usage.path(half).as_str(), u32::try_from(line).ok()))
-    }
 }
 
 fn code_of_shape(shape: &Shape) -> &'static str {
@@ -175,7 +139,8 @@ fn code_of_shape(shape: &Shape) -> &'static str {
     }
 }
 
-fn noun(half: Half) -> &'static str {
+/// What should be in a file.
+pub(super) fn noun(half: Half) -> &'static str {
     match half {
         Half::Certificate => "certificate",
         Half::Key => "private key",
@@ -188,14 +153,5 @@ fn user_of(program: Program, half: Half) -> &'static str {
         (Program::Nginx, _) => "TLS",
         (Program::Tokens, Half::Key) => "GitLab",
         _ => "the registry",
-    }
-}
-
-/// Where the documentation speaks of these files.
-pub(super) fn docs_of(usage: &Usage) -> &'static str {
-    match usage.program() {
-        Program::Nginx => docs::SSL_TROUBLE,
-        Program::Registry => docs::REGISTRY,
-        Program::Tokens => docs::REGISTRY_TROUBLE,
     }
 }

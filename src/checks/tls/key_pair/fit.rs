@@ -1,9 +1,8 @@
 //! Whether the key is the one of the certificate. Both files are readable here.
 
-use super::fault::docs_of;
 use super::nearby::Nearby;
-use super::reader::{Certificate, Certificates, Keys};
-use super::usage::{Half, Program, Usage};
+use super::reader::{Certificate, Certificates, Keys, Reader};
+use super::usage::{Half, Program, Usage, docs_of};
 use crate::checks::shell::word;
 use crate::checks::{Cause, Finding, docs};
 use crate::host::files::File;
@@ -46,8 +45,8 @@ pub(super) fn differs(
     else {
         return false;
     };
-    let certificates = usage.reader(Half::Certificate).certificates(certificate);
-    match (certificates, usage.reader(Half::Key).key(key)) {
+    let certificates = Reader::of(usage, Half::Certificate).certificates(certificate);
+    match (certificates, Reader::of(usage, Half::Key).key(key)) {
         (Ok(certificates), Ok(keys)) => fit(usage, &certificates, &keys) == Fit::Differs,
         _ => false,
     }

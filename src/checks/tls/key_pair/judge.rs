@@ -1,9 +1,10 @@
 //! What is wrong with one pair, from all that was seen of it.
 
-use super::fault::{Fault, Kind, docs_of};
+use super::fault::{Fault, Kind};
 use super::fit::{self, Fit};
 use super::nearby::Nearby;
-use super::usage::{Half, Usage};
+use super::reader::Reader;
+use super::usage::{Half, Usage, docs_of};
 use super::{absent, cure, leak};
 use crate::checks::{Finding, Verdict, docs};
 use crate::host::Unknown;
@@ -55,7 +56,7 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
         verdict.add([absent::both(usage, &scene.nearby)]);
         return verdict;
     }
-    let reader = |half| usage.reader(half);
+    let reader = |half| Reader::of(usage, half);
     let certificates = readable(&mut verdict, scene, Half::Certificate, |file| {
         reader(Half::Certificate).certificates(file)
     });
@@ -95,7 +96,7 @@ pub(super) fn judge(scene: &Scene<'_>) -> Verdict {
 /// Both files hold what the other one should: one mistake, one finding.
 fn swapped(scene: &Scene<'_>) -> Option<Finding> {
     let usage = scene.usage;
-    let reader = |half| usage.reader(half);
+    let reader = |half| Reader::of(usage, half);
     let certificate =
         reader(Half::Certificate).certificates(scene.certificate?.read()?).err()?.kind;
     let key = reader(Half::Key).key(scene.key?.read()?).err()?.kind;

@@ -3,8 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::fault::docs_of;
-use super::usage::{Half, Usage};
+use super::usage::{Half, Usage, docs_of};
 use crate::checks::Finding;
 use crate::host::files::FileFacts;
 use crate::host::{Host, Unknown};

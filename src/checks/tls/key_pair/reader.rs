@@ -4,7 +4,7 @@
 //! Rails uses it, and a registry of Go 1.19. `openssl` on the command line reads more than they do.
 
 use super::fault::{Fault, Kind};
-use super::usage::Half;
+use super::usage::{Half, Program, Usage};
 use crate::parse::certificate as facts;
 use crate::parse::key::{self, Algorithm, Curve, Format, Key, PublicKey};
 use crate::parse::pem::{Block, Body, Broken, Missing, PemFile, QuirkKind, Shape};
@@ -62,6 +62,16 @@ enum Fate {
 }
 
 impl Reader {
+    /// By which rules a program reads one of the two files.
+    pub(super) fn of(usage: &Usage, half: Half) -> Self {
+        match (usage.program(), half) {
+            (Program::Nginx, _) => Self::OpenSsl,
+            (Program::Tokens, Half::Key) => Self::Ruby,
+            (Program::Tokens, Half::Certificate) => Self::Bundle,
+            (Program::Registry, _) => Self::Go,
+        }
+    }
+
     /// The certificates in the file, or why the program gets none.
     pub(in crate::checks) fn certificates(self, file: &PemFile) -> Result<Certificates, Fault> {
         let mut read = Certificates::default();

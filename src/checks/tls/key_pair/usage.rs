@@ -2,9 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::reader::Reader;
 use crate::checks::shell::word;
-use crate::checks::{Evidence, Finding};
+use crate::checks::{Evidence, Finding, docs};
 use crate::install::certificates::{Pair, User};
 use crate::install::{Source, Sourced};
 
@@ -83,16 +82,6 @@ impl Usage {
     /// The path as it stands in a command.
     pub(super) fn word(&self, half: Half) -> String {
         word(self.path(half).as_str())
-    }
-
-    /// By which rules the file is read.
-    pub(super) fn reader(&self, half: Half) -> Reader {
-        match (self.program(), half) {
-            (Program::Nginx, _) => Reader::OpenSsl,
-            (Program::Tokens, Half::Key) => Reader::Ruby,
-            (Program::Tokens, Half::Certificate) => Reader::Bundle,
-            (Program::Registry, _) => Reader::Go,
-        }
     }
 
     /// What happens with a file that cannot be used. nginx that already runs keeps what it has
@@ -178,6 +167,15 @@ impl Usage {
             (Half::Key, _) => "private key",
         };
         self.file(half).evidence(what)
+    }
+}
+
+/// Where the documentation speaks of these files.
+pub(super) fn docs_of(usage: &Usage) -> &'static str {
+    match usage.program() {
+        Program::Nginx => docs::SSL_TROUBLE,
+        Program::Registry => docs::REGISTRY,
+        Program::Tokens => docs::REGISTRY_TROUBLE,
     }
 }
 

@@ -42,52 +42,13 @@ fn judge_one(
         return None;
     };
     let host = &server.endpoint.host;
-    let subject = server.endpoint.to_string();
-    let finding = match () {
-        () if !is_for(old, host) && is_for(new, host) => Finding::error(
-            "other-certificate",
-            subject,
-            format!(
-                "it shows a certificate for another name than {host}, not the one in {}",
-                file.path
-            ),
-        )
-        .remedy(
-            format!(
-                "Another server answers on port {}: one whose server_name is {host} is missing, or \
-                 comes second, or the name leads to another host. Find out which, and let nginx \
-                 read its configuration again.",
-                server.endpoint.port
-            ),
-            [
-                format!("getent ahosts {}", word(host)),
-                format!("sudo ss -ltnp 'sport = :{}'", server.endpoint.port),
-                file.reload.to_owned(),
-            ],
-        )
-        .explains(Cause::File(file.path.to_string())),
-        () if is_renewal(&shown_facts, &file_facts) => {
-            let message = format!(
-                "the certificate in {} is newer than the one that is shown: the server has not \
-                 read it yet",
-                file.path
-            );
-            let is_over = shown_facts.not_after.is_some_and(|end| end <= now);
-            let make = if is_over || is_awaited { Finding::error } else { Finding::warning };
-            make("not-reloaded", subject, message)
-                .remedy("Let the server read its certificate again.", [file.reload])
-                .explains(Cause::File(file.path.to_string()))
-        }
-        () => Finding::notice(
-            "not-from-file",
-            subject,
-            format!("it shows another certificate than the one in {}", file.path),
-        )
-        .remedy(
-            "If a balancer or another host shows its own certificate there, all is well. If not, \
-             let the server read the file again and see whether the right one is shown then.",
-            [file.reload],
-        ),
+    let finding = if !is_for(old, host) && is_for(new, host) {
+        other_certificate(server, file)
+    } else if is_renewal(&shown_facts, &file_facts) {
+        let is_over = shown_facts.not_after.is_some_and(|end| end <= now);
+        not_reloaded(server, file, is_over || is_awaited)
+    } else {
+        not_from_file(server, file)
     };
     let finding = finding
         .seen("shown", identified(&shown_facts))
@@ -97,6 +58,48 @@ fn judge_one(
         )
         .docs(docs::SSL);
     Some(finding.explains(Cause::Certificate(shown_facts.fingerprint)))
+}
+
+fn other_certificate(server: &Server, file: &ChainFile) -> Finding {
+    let (host, port) = (&server.endpoint.host, server.endpoint.port);
+    let message = format!(
+        "it shows a certificate for another name than {host}, not the one in {}",
+        file.path
+    );
+    let advice = format!(
+        "Another server answers on port {port}: one whose server_name is {host} is missing, or \
+         comes second, or the name leads to another host. Find out which, and let nginx read its \
+         configuration again."
+    );
+    let commands = [
+        format!("getent ahosts {}", word(host)),
+        format!("sudo ss -ltnp 'sport = :{port}'"),
+        file.reload.to_owned(),
+    ];
+    Finding::error("other-certificate", server.endpoint.to_string(), message)
+        .remedy(advice, commands)
+        .explains(Cause::File(file.path.to_string()))
+}
+
+/// `is_felt` says that clients refuse what is shown.
+fn not_reloaded(server: &Server, file: &ChainFile, is_felt: bool) -> Finding {
+    let message = format!(
+        "the certificate in {} is newer than the one that is shown: the server has not read it yet",
+        file.path
+    );
+    let make = if is_felt { Finding::error } else { Finding::warning };
+    make("not-reloaded", server.endpoint.to_string(), message)
+        .remedy("Let the server read its certificate again.", [file.reload])
+        .explains(Cause::File(file.path.to_string()))
+}
+
+fn not_from_file(server: &Server, file: &ChainFile) -> Finding {
+    let message = format!("it shows another certificate than the one in {}", file.path);
+    Finding::notice("not-from-file", server.endpoint.to_string(), message).remedy(
+        "If a balancer or another host shows its own certificate there, all is well. If not, let \
+         the server read the file again and see whether the right one is shown then.",
+        [file.reload],
+    )
 }
 
 /// The same names, made later.

@@ -2,11 +2,10 @@
 
 use camino::Utf8PathBuf;
 
-use super::{client_pair, in_words};
 use crate::checks::shell::word;
 use crate::checks::trust::client::{GoClient, Seen, Target, is_about_authority};
+use crate::checks::trust::client_pair::{incomplete_pair, mismatched};
 use crate::checks::trust::docker_insecure::change;
-use crate::checks::trust::docker_layout::incomplete_pair;
 use crate::checks::trust::shown::{Shown, shown};
 use crate::checks::trust::tell;
 use crate::checks::{Cause, Evidence, Finding, Severity, Stop, Verdict, docs};
@@ -245,6 +244,11 @@ fn not_verified(endpoint: &Endpoint, unverified: &Unverified) -> Finding {
     }
 }
 
+/// What Docker does where it verifies nothing, in the words of messages.
+fn in_words(unverified: &Unverified) -> String {
+    format!("Docker on this host does not verify it, because {unverified}")
+}
+
 /// Whether Docker would accept everything that a registry shows without a folder for it; `None`
 /// where nothing can be seen.
 pub(crate) async fn accepted_without_folder(
@@ -290,7 +294,7 @@ async fn folder_content(
         what: "is half of a client's certificate and key",
     });
     if obstacle.is_none() {
-        let pair = client_pair::mismatched(host, folder, &names).await?;
+        let pair = mismatched(host, folder, &names).await?;
         obstacle = pair.map(|(stem, words)| Obstacle {
             words: words.to_owned(),
             path: folder.join(format!("{stem}.cert")),

@@ -58,19 +58,7 @@ impl Machine<'_> {
             files: given.into_iter().collect(),
             target: Target::File(entry.file.clone()),
         };
-        let mut store = Store::new(Client::Curl);
-        for (path, file) in &client.files {
-            store.add_certificates(path.as_str(), &file.for_openssl());
-        }
-        for file in &system.files {
-            store.add_certificates(file.path.as_str(), &file.certificates);
-        }
-        store.add_certificates("", &system.for_openssl());
-        if client.files.is_empty() {
-            for of_gitlab in super::shown(host, &entry.endpoint).await.unwrap_or_default() {
-                store.add_certificates("", &of_gitlab.chain);
-            }
-        }
+        let store = store(host, entry, &client, &system).await;
         let now = host.ask(Now).await?;
         let verdict = judge(&store, &shown.chain, &clone.endpoint.host, now);
         if verdict.accepted {
@@ -124,6 +112,29 @@ impl Machine<'_> {
         }
         finding.on_way_to(seen.endpoint)
     }
+}
+
+/// What git takes for true. Without a file of its own the runner hands it the chain of GitLab.
+async fn store(
+    host: &Host,
+    entry: &Entry<'_>,
+    client: &GoClient<'_>,
+    system: &TrustedFiles,
+) -> Store {
+    let mut store = Store::new(Client::Curl);
+    for (path, file) in &client.files {
+        store.add_certificates(path.as_str(), &file.for_openssl());
+    }
+    for file in &system.files {
+        store.add_certificates(file.path.as_str(), &file.certificates);
+    }
+    store.add_certificates("", &system.for_openssl());
+    if client.files.is_empty() {
+        for of_gitlab in super::shown(host, &entry.endpoint).await.unwrap_or_default() {
+            store.add_certificates("", &of_gitlab.chain);
+        }
+    }
+    store
 }
 
 fn first_code(verdict: &Verdict) -> &str {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::checks::Cause;
 use crate::install::Source;
 
 fn endpoint(url: &str) -> Endpoint {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::checks::registry::garbage_collection::tests::run;
 use crate::checks::registry::startup::told;
-use crate::host::files::Unread;
+use crate::host::files::{Starter, Unread};
 
 /// A moment in November 2026, or before it.
 fn day(day: i64) -> Timestamp {

@@ -1,4 +1,4 @@
-//! The client's certificate and key that Docker shows to a registry, if a folder holds one.
+//! A client's certificate and key in a folder of `certs.d`, of which Docker wants both or none.
 
 use camino::Utf8Path;
 
@@ -6,6 +6,33 @@ use crate::checks::tls::key_pair::reader::Reader;
 use crate::host::files::{File, ReadFile};
 use crate::host::{Host, Unknown};
 use crate::parse::pem::PemFile;
+
+/// What a folder lacks so that Docker fails, in Docker's words, and the file that lacks it.
+pub(super) fn incomplete_pair(names: &[&str]) -> Option<(String, String)> {
+    let (name, partner) = unpaired(names)?;
+    let words = if name.strip_suffix(".cert").is_some() {
+        format!(
+            "missing key {partner} for client certificate {name}. CA certificates must use the \
+             extension .crt"
+        )
+    } else {
+        format!("missing client certificate {partner} for key {name}")
+    };
+    Some((words, name))
+}
+
+/// Half of a client's pair, and the name of the half that is missing. Docker goes by the order of
+/// names, and stops at the first.
+pub(super) fn unpaired(names: &[&str]) -> Option<(String, String)> {
+    names.iter().find_map(|name| {
+        let partner = match (name.strip_suffix(".cert"), name.strip_suffix(".key")) {
+            (Some(stem), _) => format!("{stem}.key"),
+            (None, Some(stem)) => format!("{stem}.cert"),
+            (None, None) => return None,
+        };
+        (!names.contains(&partner.as_str())).then(|| ((*name).to_owned(), partner))
+    })
+}
 
 /// The first certificate, in Docker's order, that does not go with the key beside it: its stem, and
 /// the words in which Go refuses the pair. What cannot be looked at is left to who can.

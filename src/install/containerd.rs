@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Sourced;
 use super::docker::CERTS_D;
-use crate::host::files::{Directory, File, FileFacts, ReadFile};
+use crate::host::files::{Directory, FileFacts, ReadFile};
 use crate::host::{Host, Unknown};
 use crate::parse::containerd_toml::ContainerdToml;
 
@@ -103,13 +103,8 @@ async fn configs(host: &Host) -> Result<Vec<(Utf8PathBuf, ContainerdToml)>, Unkn
 async fn config(host: &Host, path: Utf8PathBuf) -> Result<Option<ContainerdToml>, Unknown> {
     match host.ask(ReadFile::<ContainerdToml>::at(path.clone())).await {
         // Recordings from before this was asked.
-        Ok(File::Missing | File::NotAFile(_)) | Err(Unknown::NotRecorded) => Ok(None),
-        Ok(File::Read(toml)) => Ok(Some(toml)),
-        Ok(other) => {
-            let why = other.obstacle().unwrap_or_default();
-            Err(Unknown::Unreadable(format!("{path}: {why}")))
-        }
-        Err(why) => Err(why),
+        Err(Unknown::NotRecorded) => Ok(None),
+        told => told?.or_unknown(&path),
     }
 }
 

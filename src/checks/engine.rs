@@ -1,7 +1,8 @@
 //! Runs checks, all at once, each with its own view of the host.
 //!
-//! Each has a thread of its own: one that computes for long keeps nobody waiting, neither the
-//! network nor the end of the run, which both are heard on the thread that runs the engine.
+//! Each has a thread of its own: one that computes for long keeps neither the network nor the end of
+//! the run waiting, which both are heard on the thread that runs the engine. As many compute at once
+//! as there are processors.
 
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -195,7 +196,7 @@ mod tests {
     };
 
     #[test]
-    fn a_check_that_computes_keeps_nobody_waiting() {
+    fn a_check_that_computes_delays_neither_others_nor_the_end() {
         let host = Host::recorded(Transcript::default());
         let end = async {
             while !ONE_IS_DONE.load(Ordering::Relaxed) {
